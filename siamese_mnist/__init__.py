@@ -1,0 +1,8 @@
+"""A siamese network that says how alike two handwritten digits are."""
+
+from siamese_mnist.data import Digits, load_digits
+from siamese_mnist.errors import InputError
+from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.pairs import PairedDataset
+
+__all__ = ["Digits", "InputError", "PairedDataset", "SiameseNetwork", "load_digits"]

@@ -1,0 +1,82 @@
+"""95 % intervals by drawing images, not pairs, with replacement: the pairs of one image are not independent."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siamese_mnist.allpairs import ByImage
+
+SAMPLES = 1000
+Samples = np.ndarray  # float64 (1 + SAMPLES,): of the images as they are, then of each draw
+
+
+def interval(samples: Samples, value: float) -> list[float]:
+    """[low, high] around `value`, from samples of a figure that may be coarser than it (binned)."""
+    return [float(bound) for bound in value + np.quantile(samples[1:] - samples[0], (0.025, 0.975))]
+
+
+def sample_matches(won: Tensor, held: Tensor) -> Samples:
+    """Samples of the match accuracy, from trials won and held by each image (N,)."""
+    sums = _weights(len(won)) @ torch.stack([won, held], 1)
+    return (sums[:, 0] / sums[:, 1]).double().numpy()
+
+
+def sample_accuracies(by_image: ByImage) -> dict[str, Samples]:
+    """Samples of accuracy and balanced accuracy at the threshold, and of the accuracy of always saying "different"."""
+    own_class = by_image.one_hot.bool()
+    same = by_image.one_hot.sum(0)[by_image.labels] - 1
+    different = len(same) - 1 - same
+    misses = same - by_image.said_same[own_class]
+    alarms = by_image.said_same.sum(1) - by_image.said_same[own_class]
+    misses, alarms, same, different = _resample(torch.stack([misses, alarms, same, different], 1)).T
+    return {
+        "accuracy": 1 - (misses + alarms) / (same + different),
+        "balanced_accuracy": 1 - (misses / same + alarms / different) / 2,
+        "always_different": different / (same + different),
+    }
+
+
+def sample_curves(by_image: ByImage, scale: float, offset: float) -> dict[str, Samples]:
+    """Samples of EER, AUC and log-loss, and of the log-loss after scale · log-odds + offset, from binned log-odds."""
+    sums = _resample(by_image.histograms.flatten(1)).reshape(1 + SAMPLES, 2, -1)
+    different, same = np.moveaxis(sums / sums.sum(-1, keepdims=True), 1, 0)  # (1 + SAMPLES, bins) each
+    different_below, same_below = different.cumsum(-1), same.cumsum(-1)
+    centres = (by_image.edges[1:] + by_image.edges[:-1]).double().numpy() / 2
+    return {
+        "eer": _crossing(same_below, 1 - different_below),
+        "auc": (different * (1 - same_below + same / 2)).sum(-1),
+        "log_loss": _log_loss(different, same, centres),
+        "log_loss_recalibrated": _log_loss(different, same, centres * scale + offset),
+    }
+
+
+@lru_cache(maxsize=1)
+def _weights(count: int) -> Tensor:
+    """(1 + SAMPLES, N): once each image as it is, then how often each is among N drawn of N."""
+    random, weights = np.random.default_rng(0), torch.ones(1 + SAMPLES, count)
+    for row in weights[1:]:
+        row.copy_(torch.from_numpy(np.bincount(random.integers(count, size=count), minlength=count)))
+    return weights
+
+
+def _resample(by_image: Tensor) -> np.ndarray:
+    """Samples of sums over pairs, from sums by image (N, F) in which each pair counts twice.
+
+    A pair weighs the product of its images' weights; to first order wᵢ + wⱼ - 1, which needs no second look at the pairs.
+    """
+    return (_weights(len(by_image)) @ by_image - by_image.sum(0) / 2).clamp(min=0).double().numpy()
+
+
+def _crossing(misses: np.ndarray, alarms: np.ndarray) -> np.ndarray:
+    """The height at which rows of rising misses and falling alarms meet, linear between edges."""
+    after = np.clip((misses < alarms).sum(1), 1, misses.shape[1] - 1)
+    row = np.arange(len(misses))
+    gap_before, gap_after = ((alarms - misses)[row, after - 1], (misses - alarms)[row, after])
+    share = np.divide(gap_before, gap_before + gap_after, out=np.zeros(len(row)), where=gap_before + gap_after != 0)
+    return misses[row, after - 1] + share * (misses[row, after] - misses[row, after - 1])
+
+
+def _log_loss(different: np.ndarray, same: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
+    return (same @ np.logaddexp(0, -log_odds) + different @ np.logaddexp(0, log_odds)) / 2

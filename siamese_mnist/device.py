@@ -1,0 +1,27 @@
+"""Where to compute, and how exactly."""
+
+import torch
+
+from siamese_mnist.errors import InputError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device for "auto" (CUDA, else MPS, else CPU), "cpu", "cuda" or "mps". InputError if it is not there."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, there in available.items() if there)
+    if not available.get(name, False):
+        raise InputError(f"device {name!r} is not available here; leave --device out or use --device cpu")
+    return torch.device(name)
+
+
+def bf16_autocast(device: torch.device) -> torch.autocast:
+    """Convolutions in bfloat16 where the hardware has it, in float32 elsewhere."""
+    if device.type == "cuda":
+        enabled = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        enabled = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    else:
+        enabled = False
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

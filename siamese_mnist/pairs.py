@@ -1,0 +1,82 @@
+"""Pairs of images: a fixed half-and-half set to look at, and class-balanced batches to train on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from siamese_mnist.data import Digits
+from siamese_mnist.errors import InputError
+
+FEWEST_IMAGES_OF_A_CLASS = 4
+
+
+class PairedDataset(Dataset):
+    """`n_pairs` pairs ((image_a, image_b), same): uint8 images (1, 28, 28); `same` is 1 at even indices, else 0.
+
+    Never an image with itself; the two classes of a different pair are equally likely among all. Pair i depends on
+    (seed, i) alone. InputError if there are fewer than two classes or a class has a single image.
+    """
+
+    def __init__(self, digits: Digits, n_pairs: int = 1000, seed: int = 0) -> None:
+        self.digits, self.n_pairs, self.seed = digits, n_pairs, seed
+        self.members = [np.flatnonzero(digits.labels == label) for label in digits.classes]
+        if len(self.members) < 2 or min(map(len, self.members)) < 2:
+            raise InputError("pairs need two classes or more, with two images or more each")
+
+    def __len__(self) -> int:
+        return self.n_pairs
+
+    def __getitem__(self, index: int) -> tuple[tuple[Tensor, Tensor], int]:
+        a, b, same = self.indices(index)
+        return (self.digits.images[a], self.digits.images[b]), same
+
+    def indices(self, index: int) -> tuple[int, int, int]:
+        """Where the two images of a pair stand in `digits`, and whether they are of the same class (1) or not (0)."""
+        if not 0 <= index < self.n_pairs:
+            raise IndexError(f"pair {index} of {self.n_pairs}")
+        random = np.random.default_rng((self.seed, index))
+        same = 1 - index % 2
+        if same:
+            images = self.members[random.integers(len(self.members))]
+            first, second = images[random.choice(len(images), 2, replace=False)]
+        else:
+            labels = random.choice(len(self.members), 2, replace=False)
+            first, second = (random.choice(self.members[label]) for label in labels)
+        return int(first), int(second), same
+
+
+class BalancedBatches(Sampler[Tensor]):
+    """Batches of P classes × K images as index tensors, P·K close to `batch_size`; an epoch sees N // (P·K) of them.
+
+    P is all classes where each can have four images, else a random choice a batch. No image twice in a batch; every
+    image of a class comes once before any comes again. Set `epoch`: the batches depend on (seed, epoch) alone.
+    """
+
+    def __init__(self, labels: Tensor, batch_size: int, seed: int = 0) -> None:
+        self.members = [np.flatnonzero(labels == label) for label in labels.unique()]
+        self.classes_per_batch = min(len(self.members), max(2, batch_size // FEWEST_IMAGES_OF_A_CLASS))
+        self.images_per_class = max(2, batch_size // self.classes_per_batch)
+        self.length = max(1, len(labels) // (self.classes_per_batch * self.images_per_class))
+        self.seed, self.epoch = seed, 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Tensor]:
+        random = np.random.default_rng((self.seed, self.epoch))
+        queues = [random.permutation(members) for members in self.members]
+        for _ in range(self.length):
+            batch = []
+            for label in random.choice(len(queues), self.classes_per_batch, replace=False):
+                count = min(self.images_per_class, len(self.members[label]))
+                if len(queues[label]) < count:
+                    # The rest of the old round goes first, and waits until the end of the new one.
+                    rest, fresh = queues[label], random.permutation(self.members[label])
+                    seen = np.isin(fresh, rest)
+                    queues[label] = np.concatenate([rest, fresh[~seen], fresh[seen]])
+                batch.append(queues[label][:count])
+                queues[label] = queues[label][count:]
+            yield torch.from_numpy(np.concatenate(batch))

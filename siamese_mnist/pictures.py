@@ -1,0 +1,107 @@
+"""Figures made of digits: pairs with their verdicts, and queries matched against references."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from siamese_mnist.plots import BLUE, GREY, ORANGE, save
+
+PAIRS_IN_A_ROW = 6
+
+
+@dataclass
+class ShownPair:
+    """Two uint8 images (28, 28), the names of their classes, and what the network says of them."""
+
+    images: tuple[np.ndarray, np.ndarray]
+    names: tuple[str, str]
+    same: bool
+    distance: float
+    similarity: float
+    verdict: int
+
+
+def draw_pairs(sections: Sequence[tuple[str, Sequence[ShownPair]]], threshold: float, path: Path) -> None:
+    """Sections of pairs, each with a heading. A wrong verdict has a thick dashed frame, a cross and the word WRONG."""
+    sections = [(title, pairs) for title, pairs in sections if pairs]
+    rows = [-(-len(pairs) // PAIRS_IN_A_ROW) for _, pairs in sections]
+    figure = plt.figure(figsize=(13, 2.15 * sum(rows) + 0.42 * len(rows) + 0.6), layout="constrained")
+    figure.suptitle(
+        f"Pairs of images: verdict 1 (same digit) from similarity {threshold:.2f} on, else 0", weight="bold", size=14
+    )
+    for part, count, (title, pairs) in zip(
+        np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=[row + 0.2 for row in rows])), rows, sections
+    ):
+        part.suptitle(title, x=0.01, ha="left", size=12)
+        grid = part.subplots(count, PAIRS_IN_A_ROW, squeeze=False).ravel()
+        for axes, pair in zip(grid, pairs):
+            _draw_pair(axes, pair)
+        for axes in grid[len(pairs) :]:
+            axes.set_axis_off()
+    save(figure, path)
+
+
+def _draw_pair(axes: Axes, pair: ShownPair) -> None:
+    gap = np.full((28, 2), 128, np.uint8)
+    axes.imshow(np.concatenate([pair.images[0], gap, pair.images[1]], 1), cmap="gray", vmin=0, vmax=255)
+    right = pair.verdict == pair.same
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(
+        visible=True,
+        color=BLUE if right else ORANGE,
+        linewidth=1 if right else 4,
+        linestyle="-" if right else (0, (2, 1)),
+    )
+    axes.set_title(f"{pair.names[0][:12]} | {pair.names[1][:12]}", size=12, pad=5)
+    axes.set_xlabel(
+        f"distance {pair.distance:.2f}, similarity {pair.similarity:.3f}\nverdict {pair.verdict}  {'✓ right' if right else '✗ WRONG'}",
+        size=10,
+        weight="normal" if right else "bold",
+    )
+
+
+def draw_matches(
+    queries: np.ndarray,
+    query_names: Sequence[str],
+    references: np.ndarray,
+    names: Sequence[str],
+    scores: np.ndarray,
+    path: Path,
+) -> None:
+    """Queries (Q, 28, 28) in rows, against one reference (Q, C, 28, 28) of each class, with similarities (Q, C).
+
+    The best is framed and marked; a wrong one has a dashed frame, a cross and the word WRONG.
+    """
+    rows, columns = scores.shape
+    figure, grid = plt.subplots(
+        rows, columns + 1, figsize=(1.02 * (columns + 1.4), 1.33 * rows + 0.7), squeeze=False, layout="constrained"
+    )
+    figure.suptitle(
+        "Each query against one random reference of every class: similarity below, the best framed",
+        weight="bold",
+        size=13,
+    )
+    for row in range(rows):
+        best = int(scores[row].argmax())
+        right = names[best] == query_names[row]
+        images = [queries[row], *references[row]]
+        for column, (axes, image) in enumerate(zip(grid[row], images)):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=column in (0, best + 1), color=GREY, linewidth=1)
+            if column == 0:
+                axes.set_xlabel(f"query: {query_names[row][:8]}", size=10, weight="bold")
+            elif column == best + 1:
+                axes.spines[:].set(
+                    color=BLUE if right else ORANGE, linewidth=4, linestyle="-" if right else (0, (2, 1))
+                )
+                axes.set_xlabel(f"{scores[row, best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
+            else:
+                axes.set_xlabel(f"{scores[row, column - 1]:.3f}", size=10)
+            if row == 0:
+                axes.set_title("query" if column == 0 else names[column - 1][:8], size=11)
+    save(figure, path)

@@ -1,0 +1,91 @@
+"""The folder of a run: its options, a folder of weights an epoch, the best of them, and the state to go on from."""
+
+import csv
+import dataclasses
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from siamese_mnist.cli import RUNS
+from siamese_mnist.errors import InputError
+from siamese_mnist.files import replace_link, whole_folder, write_whole
+from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.options import TrainingOptions, flag
+from siamese_mnist.plots import plot_curves
+
+CONFIG, STATE, HISTORY, CURVES, BEST = "config.json", "state.pt", "history.csv", "curves.png", "best"
+History = list[dict[str, float]]  # a row an epoch
+
+
+class Run:
+    """A run's folder. `state.pt` is written last in an epoch: what it does not speak of has not happened."""
+
+    def __init__(self, folder: Path, options: TrainingOptions) -> None:
+        self.folder, self.options = folder, options
+
+    @classmethod
+    def start(cls, out: str | None, options: TrainingOptions) -> "Run":
+        """A new folder with the options in it; InputError if `out` holds a run already."""
+        folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
+        if (folder / CONFIG).exists():
+            raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder}: is not empty; name a new folder with --out")
+        write_whole(folder / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
+        return cls(folder, options)
+
+    @classmethod
+    def resume(cls, folder: str, given: dict[str, Any]) -> "Run":
+        """An old folder, with its own options; InputError if one that was `given` differs."""
+        path = Path(folder) / CONFIG
+        try:
+            options = TrainingOptions(**json.loads(path.read_text()))
+        except FileNotFoundError as error:
+            raise InputError(f"{folder}: holds no run (no {CONFIG}); leave --resume out to start one") from error
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: not the options of a run ({error}); start a new one") from error
+        for name, value in given.items():
+            if value != (kept := getattr(options, name)):
+                raise InputError(
+                    f"{flag(name)} {value} differs from the run's {kept}; leave it out, or start a new run"
+                )
+        return cls(Path(folder), options)
+
+    def load_state(self, device: torch.device) -> dict[str, Any] | None:
+        """What `save_epoch` was given last, or None before the first epoch has ended."""
+        path = self.folder / STATE
+        if not path.exists():
+            return None
+        try:
+            return torch.load(path, map_location=device, weights_only=True)
+        except Exception as error:  # torch.load raises whatever its reader meets in a damaged file
+            raise InputError(f"{path}: damaged ({type(error).__name__}); start a new run") from error
+
+    def save_epoch(self, model: SiameseNetwork, history: History, state: dict[str, Any]) -> None:
+        """Weights, history and curves of the last epoch in `history`, then the state, which makes them count."""
+        with whole_folder(self.folder / epoch_name(len(history))) as part:
+            model.save_pretrained(part)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, history[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_whole(self.folder / HISTORY, table.getvalue())
+        plot_curves(history, self.folder / CURVES)
+        replace_link(self.folder / BEST, epoch_name(best_epoch(history)))
+        buffer = io.BytesIO()
+        torch.save({**state, "history": history}, buffer)
+        write_whole(self.folder / STATE, buffer.getvalue())
+
+
+def best_epoch(history: History) -> int:
+    """The first epoch (from 1) with the least validation EER."""
+    return min(range(len(history)), key=lambda row: history[row]["val_eer"]) + 1
+
+
+def epoch_name(epoch: int) -> str:
+    """The folder of an epoch's weights."""
+    return f"epoch-{epoch:03d}"
