@@ -33,9 +33,8 @@ def main() -> None:
     digits, validation, dataset = load(args, model)
     out = Path(args.out) if args.out else beside(weights)
     out.mkdir(parents=True, exist_ok=True)
-    print(
-        f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {len(digits) * (len(digits) - 1) // 2:,} pairs"
-    )
+    pairs = len(digits) * (len(digits) - 1) // 2
+    print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {pairs:,} pairs")
 
     baselines = measure_baselines(model, digits, validation, args.seed)
     embeddings = encode_all(model, digits.images, "encoding")

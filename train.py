@@ -10,7 +10,6 @@ import dataclasses
 import math
 import time
 import zlib
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,13 +18,13 @@ from tqdm import tqdm
 
 from siamese_mnist import Digits, SiameseNetwork, load_digits, losses
 from siamese_mnist.augment import augment
-from siamese_mnist.cli import fail, parser, run
+from siamese_mnist.cli import parser, run
 from siamese_mnist.device import bf16_autocast, pick_device
 from siamese_mnist.errors import InputError
 from siamese_mnist.evaluation import VALIDATION_IMAGES_PER_CLASS, calibrate
 from siamese_mnist.options import TrainingOptions, add_training_options
 from siamese_mnist.pairs import BalancedBatches
-from siamese_mnist.runs import Run, best_epoch, epoch_name
+from siamese_mnist.runs import Run, best_epoch
 
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.3  # of all steps
@@ -35,10 +34,11 @@ AVERAGING = 0.99  # of the weights that are validated and saved, a step
 def main() -> None:
     args = parse_arguments()
     resume, out = args.pop("resume", None), args.pop("out", None)
-    options = Run.resume(resume, args).options if resume else TrainingOptions(**args)
+    run_folder = Run.resume(resume, args) if resume else Run.new(out, TrainingOptions(**args))
+    options = run_folder.options
     device = pick_device(options.device)
     training, validation = load(options)
-    run_folder = Run.resume(resume, args) if resume else Run.start(out, options)
+    run_folder.begin()
 
     torch.manual_seed(options.seed)
     model = SiameseNetwork(options.encoder, options.head).to(device)
@@ -62,7 +62,7 @@ def main() -> None:
     print(
         f"{len(training):,} {options.dataset} images of {len(training.classes)} classes · {options.encoder} encoder, "
         f"{options.head} head, {options.loss} loss, {parameters:,} parameters · {device.type}, seed {options.seed}"
-        f"\n{run_folder.folder}: epochs {len(history) + 1} to {options.epochs}"
+        f"\n{run_folder.folder}: {len(history)} of {options.epochs} epochs done"
     )
     try:
         for epoch in range(len(history), options.epochs):
@@ -73,30 +73,20 @@ def main() -> None:
             history.append(
                 {"epoch": epoch + 1, "loss": loss, **{f"val_{k}": v for k, v in figures.items()}, "seconds": seconds}
             )
-            run_folder.save_epoch(
-                average,
-                history,
-                {
-                    "model": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "images": fingerprint(training),
-                },
-            )
+            trained = {"model": model, "average": average, "optimizer": optimizer}
+            state = {name: part.state_dict() for name, part in trained.items()}
+            run_folder.save_epoch(average, history, {**state, "images": fingerprint(training)})
             tqdm.write(
                 f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f} · validation EER {figures['eer']:.2%}, "
                 f"AUC {figures['auc']:.5f}, balanced accuracy {figures['balanced_accuracy']:.2%} · {seconds:.1f} s"
             )
     except KeyboardInterrupt:
-        fail_after = f"stopped after {len(history)} of {options.epochs} epochs; go on with: python train.py --resume {run_folder.folder}"
-        tqdm.write(fail_after)
+        print(f"\nStopped after {len(history)} epochs. Go on with: python train.py --resume {run_folder.folder}")
         raise SystemExit(130) from None
 
-    best = best_epoch(history)
-    print(
-        f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {sum(row['seconds'] for row in history):.0f} s of training"
-        f"\nnext:\n  python evaluate.py {run_folder.folder}\n  python demo.py {run_folder.folder}"
-    )
+    best, seconds = best_epoch(history), sum(row["seconds"] for row in history)
+    print(f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {seconds:.0f} s of training")
+    print(f"next:\n  python evaluate.py {run_folder.folder}\n  python demo.py {run_folder.folder}")
 
 
 def train_epoch(
@@ -108,7 +98,7 @@ def train_epoch(
     options: TrainingOptions,
     epoch: int,
 ) -> float:
-    """One round through the images, each encoded once and compared with all others of its batch; gives the mean loss."""
+    """One round through the images, each encoded once and compared with all of its batch; gives the mean loss."""
     model.train()
     batches.epoch = epoch
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence((options.seed, epoch)).generate_state(1)[0]))
@@ -130,6 +120,10 @@ def train_epoch(
         move_average(average, model, steps=epoch * len(batches) + step)
         total += loss.item()
         bar.set_postfix(loss=f"{total / (step + 1):.4f}")
+    if not math.isfinite(total):
+        raise InputError(
+            f"--lr {options.lr:g} is too high: the loss is {total} in epoch {epoch + 1}; start with a lower one"
+        )
     return total / len(batches)
 
 

@@ -29,7 +29,7 @@ class AllPairs:
 def score_all_pairs(
     embeddings: Tensor, labels: Tensor, score: Score, threshold: float, seed: int, title: str
 ) -> AllPairs:
-    """Scores the N(N-1)/2 pairs of embeddings (N, D) with labels (N,), 0 to C-1. Takes 4 bytes a pair and 12 kB an image."""
+    """Scores the N(N-1)/2 pairs of embeddings (N, D), labels (N,) 0 to C-1. Takes 4 bytes a pair and 12 kB an image."""
     sizes = labels.bincount()
     by_image = ByImage(labels, threshold, _range_of_interest(embeddings, labels, score), seed)
     n_positives = int((sizes * (sizes - 1)).sum()) // 2
@@ -57,8 +57,9 @@ def score_all_pairs(
 class ByImage:
     """Sums over the pairs of each of N images of C classes; a pair (i, j) counts for i and for j.
 
-    `histograms` (N, 2, BINS): log-odds of the pairs with another class, with the same; `said_same` (N, C): images of each
-    class that score at least the threshold; `worst[kind]`: two (N,), the most wrong log-odds (negated for kind 0, different) and with which image.
+    `histograms` (N, 2, BINS): log-odds of the pairs with another class, with the same. `said_same` (N, C): images of
+    each class that score at least the threshold. `worst[kind]`: two (N,), the log-odds of the most wrong pair (negated
+    for kind 0, different), and with which image.
     """
 
     def __init__(self, labels: Tensor, threshold: float, bounds: tuple[float, float], seed: int) -> None:

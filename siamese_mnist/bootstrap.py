@@ -64,7 +64,7 @@ def _weights(count: int) -> Tensor:
 def _resample(by_image: Tensor) -> np.ndarray:
     """Samples of sums over pairs, from sums by image (N, F) in which each pair counts twice.
 
-    A pair weighs the product of its images' weights; to first order wᵢ + wⱼ - 1, which needs no second look at the pairs.
+    A pair weighs the product of its images' weights; to first order wᵢ + wⱼ - 1, which needs no look at the pairs.
     """
     return (_weights(len(by_image)) @ by_image - by_image.sum(0) / 2).clamp(min=0).double().numpy()
 

@@ -57,7 +57,7 @@ def _fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float
 
 
 def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> float:
-    """The best mean similarity to k references a class, the image itself never among them, that 99 % of images reach."""
+    """The best mean similarity to k references a class, none the image itself, that 99 % of the images reach."""
     means = []
     for label in labels.unique():
         members = torch.where(labels == label)[0]

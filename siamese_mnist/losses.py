@@ -17,9 +17,10 @@ def bce(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def contrastive(embeddings: Tensor, labels: Tensor, margin: float = 1.0) -> Tensor:
-    """Contrastive loss of embeddings (B, D), label 1 = same. Hadsell, Chopra and LeCun 2006, equation 4 (with Y = 0 = same).
+    """Contrastive loss of embeddings (B, D), label 1 = same; Hadsell, Chopra and LeCun 2006, equation 4 (Y = 0 there).
 
-    ½ D² of a positive pair, ½ max(0, margin - D)² of a negative one, D their Euclidean distance; mean of both kinds' means.
+    ½ D² for a positive pair, ½ max(0, margin - D)² for a negative one, D their Euclidean distance; the mean of the two
+    kinds' means. ValueError unless both kinds occur.
     """
     same, different = _pairs(labels)
     distances = pairwise_distance(embeddings, embeddings)

@@ -127,7 +127,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         return self.encoder(pixels).float()
 
     def raw_scores(self, a: Tensor, b: Tensor) -> Tensor:
-        """The head's scores (N, M) of embeddings (N, D), (M, D), before calibration; in float32, whatever autocast says."""
+        """The head's scores (N, M) of embeddings (N, D), (M, D), before calibration; always in float32."""
         rows = max(1, PAIR_NUMBERS_AT_ONCE // max(1, len(b) * self.head.numbers_per_pair))
         with torch.autocast(a.device.type, enabled=False):
             if len(a) <= rows:

@@ -29,14 +29,12 @@ def draw_pairs(sections: Sequence[tuple[str, Sequence[ShownPair]]], threshold: f
     """Sections of pairs, each with a heading. A wrong verdict has a thick dashed frame, a cross and the word WRONG."""
     sections = [(title, pairs) for title, pairs in sections if pairs]
     rows = [-(-len(pairs) // PAIRS_IN_A_ROW) for _, pairs in sections]
-    figure = plt.figure(figsize=(13, 2.15 * sum(rows) + 0.42 * len(rows) + 0.6), layout="constrained")
-    figure.suptitle(
-        f"Pairs of images: verdict 1 (same digit) from similarity {threshold:.2f} on, else 0", weight="bold", size=14
-    )
-    for part, count, (title, pairs) in zip(
-        np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=[row + 0.2 for row in rows])), rows, sections
-    ):
-        part.suptitle(title, x=0.01, ha="left", size=12)
+    heights = [1.95 * count + 0.4 for count in rows]
+    figure = plt.figure(figsize=(13, sum(heights) + 0.4), layout="constrained")
+    figure.suptitle(f"Verdict 1 (the same) from similarity {threshold:.2f} on, else 0", weight="bold", size=14)
+    parts = np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights))
+    for part, count, (title, pairs) in zip(parts, rows, sections):
+        part.suptitle(title, x=0.01, ha="left", size=13)
         grid = part.subplots(count, PAIRS_IN_A_ROW, squeeze=False).ravel()
         for axes, pair in zip(grid, pairs):
             _draw_pair(axes, pair)
@@ -50,18 +48,17 @@ def _draw_pair(axes: Axes, pair: ShownPair) -> None:
     axes.imshow(np.concatenate([pair.images[0], gap, pair.images[1]], 1), cmap="gray", vmin=0, vmax=255)
     right = pair.verdict == pair.same
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(
-        visible=True,
-        color=BLUE if right else ORANGE,
-        linewidth=1 if right else 4,
-        linestyle="-" if right else (0, (2, 1)),
-    )
-    axes.set_title(f"{pair.names[0][:12]} | {pair.names[1][:12]}", size=12, pad=5)
-    axes.set_xlabel(
-        f"distance {pair.distance:.2f}, similarity {pair.similarity:.3f}\nverdict {pair.verdict}  {'✓ right' if right else '✗ WRONG'}",
-        size=10,
-        weight="normal" if right else "bold",
-    )
+    _frame(axes, right, thin=1)
+    axes.set_title(f"{pair.names[0][:12]} | {pair.names[1][:12]}", size=13, pad=5)
+    verdict = f"verdict {pair.verdict}  {'✓ right' if right else '✗ WRONG'}"
+    measured = f"distance {pair.distance:.2f}\nsimilarity {pair.similarity:.3f}"
+    axes.set_xlabel(f"{measured}\n{verdict}", size=11, weight="normal" if right else "bold")
+
+
+def _frame(axes: Axes, right: bool, thin: float) -> None:
+    """A thin solid frame for right, a thick dashed one for wrong: told apart without colour."""
+    axes.spines[:].set(visible=True, color=BLUE if right else ORANGE, linewidth=thin if right else 4)
+    axes.spines[:].set(linestyle="-" if right else (0, (2, 1)), capstyle="butt")
 
 
 def draw_matches(
@@ -77,28 +74,20 @@ def draw_matches(
     The best is framed and marked; a wrong one has a dashed frame, a cross and the word WRONG.
     """
     rows, columns = scores.shape
-    figure, grid = plt.subplots(
-        rows, columns + 1, figsize=(1.02 * (columns + 1.4), 1.33 * rows + 0.7), squeeze=False, layout="constrained"
-    )
-    figure.suptitle(
-        "Each query against one random reference of every class: similarity below, the best framed",
-        weight="bold",
-        size=13,
-    )
+    size = (1.02 * (columns + 1.4), 1.33 * rows + 0.7)
+    figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, layout="constrained")
+    figure.suptitle("Queries against one random reference of every class: similarity, the best framed", weight="bold")
     for row in range(rows):
         best = int(scores[row].argmax())
         right = names[best] == query_names[row]
-        images = [queries[row], *references[row]]
-        for column, (axes, image) in enumerate(zip(grid[row], images)):
+        for column, (axes, image) in enumerate(zip(grid[row], [queries[row], *references[row]])):
             axes.imshow(image, cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(visible=column in (0, best + 1), color=GREY, linewidth=1)
+            axes.spines[:].set(visible=column == 0, color=GREY)
             if column == 0:
                 axes.set_xlabel(f"query: {query_names[row][:8]}", size=10, weight="bold")
             elif column == best + 1:
-                axes.spines[:].set(
-                    color=BLUE if right else ORANGE, linewidth=4, linestyle="-" if right else (0, (2, 1))
-                )
+                _frame(axes, right, thin=4)
                 axes.set_xlabel(f"{scores[row, best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
             else:
                 axes.set_xlabel(f"{scores[row, column - 1]:.3f}", size=10)

@@ -60,7 +60,7 @@ def plot_curves(history: list[dict[str, float]], path: Path) -> None:
 
 
 def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], threshold: float, path: Path) -> None:
-    """ROC of every way to score pairs, with the threshold's (false alarms, hits); beside it the first one's similarities."""
+    """ROC of all ways to score pairs, with the threshold's (false alarms, hits); then the first one's similarities."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     for (name, one), colour, style in zip(measured.items(), (BLUE, ORANGE, GREY), ("-", "--", ":")):
         alarms, misses = one.roc
@@ -71,7 +71,7 @@ def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], thresh
     left.set(title="ROC over all pairs", xscale="log", xlim=(1e-6, 1), ylim=(-0.02, 1.03))
     left.set(xlabel="different pairs called the same (false alarms)", ylabel="same pairs called the same (hits)")
     left.xaxis.set_major_formatter(LogFormatterSciNotation())
-    left.legend(frameon=False, loc="lower right", fontsize=10)
+    left.legend(loc="center right", fontsize=10)
     network = next(iter(measured.values()))
     edges = np.linspace(0, 1, network.spread.shape[1] + 1)
     for share, name, colour, hatch in zip(network.spread, ("different", "same"), (BLUE, ORANGE), ("", "///")):
@@ -91,8 +91,8 @@ def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], thresh
         xlabel="similarity (probability, at even odds)",
     )
     right.set_ylabel("share of the kind's pairs, per 0.02")
-    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    right.legend(frameon=False, loc="upper center", fontsize=10)
+    right.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.3g}%")
+    right.legend(loc="upper center", fontsize=10)
     for axes in (left, right):
         axes.grid(alpha=0.25)
     save(figure, path)
@@ -119,7 +119,7 @@ def plot_reliability(spread: np.ndarray, path: Path) -> None:
 
 
 def plot_digit_pairs(said_same: np.ndarray, labels: np.ndarray, names: Sequence[str], path: Path) -> None:
-    """Error rate of each two of C classes, from how many images of each class (N, C) an image was called the same as."""
+    """Error rate of each two of C classes, from how many images of each class (N, C) an image was called the same."""
     classes = said_same.shape[1]
     called = np.stack([said_same[labels == label].sum(0) for label in range(classes)])
     sizes = np.bincount(labels, minlength=classes)
@@ -152,7 +152,8 @@ def plot_digit_pairs(said_same: np.ndarray, labels: np.ndarray, names: Sequence[
         ylabel="class of the other",
     )
     axes.set_title(
-        "Which classes are confused: share of wrong verdicts\nframed: same class, called different; others: called the same"
+        "Which classes are confused: share of wrong verdicts\n"
+        "framed: same class, called different; others: called the same"
     )
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

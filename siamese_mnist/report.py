@@ -28,7 +28,7 @@ def draw_figures(
     seed: int,
     out: Path,
 ) -> None:
-    """Writes Siamese_test, match, roc, reliability, digit_pairs and embedding_map (.png) of embeddings (N, D) into `out`."""
+    """Writes Siamese_test, match, roc, reliability, digit_pairs and embedding_map (.png) of embeddings (N, D)."""
     names = [digits.class_names[label] for label in digits.classes]
     labels = torch.searchsorted(torch.tensor(digits.classes), digits.labels).numpy()
     pairs = PairedDataset(digits, n_pairs, seed)

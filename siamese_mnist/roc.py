@@ -42,7 +42,7 @@ def error_rates(positives: Scores, negatives: Scores, threshold: float) -> tuple
 
 
 def curve(positives: Scores, negatives: Scores, points: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """False alarms and misses (points,) each: at thresholds where one or the other is 10⁻⁶ to 1, evenly in logarithm."""
+    """False alarms and misses, (points,) each, where one or the other is 10⁻⁶ to 1, evenly in logarithm."""
     rates = np.geomspace(1e-6, 1, points // 2)
     thresholds = np.sort(np.concatenate([_quantiles(positives, rates), _quantiles(negatives, 1 - rates)]))
     misses = np.searchsorted(positives, thresholds) / len(positives)

@@ -28,14 +28,13 @@ class Run:
         self.folder, self.options = folder, options
 
     @classmethod
-    def start(cls, out: str | None, options: TrainingOptions) -> "Run":
-        """A new folder with the options in it; InputError if `out` holds a run already."""
+    def new(cls, out: str | None, options: TrainingOptions) -> "Run":
+        """A folder that is not there yet, or empty; InputError if `out` holds a run already, or something else."""
         folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
             raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: is not empty; name a new folder with --out")
-        write_whole(folder / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
         return cls(folder, options)
 
     @classmethod
@@ -54,6 +53,11 @@ class Run:
                     f"{flag(name)} {value} differs from the run's {kept}; leave it out, or start a new run"
                 )
         return cls(Path(folder), options)
+
+    def begin(self) -> None:
+        """Writes the options, which make the folder a run."""
+        if not (self.folder / CONFIG).exists():
+            write_whole(self.folder / CONFIG, json.dumps(dataclasses.asdict(self.options), indent=2) + "\n")
 
     def load_state(self, device: torch.device) -> dict[str, Any] | None:
         """What `save_epoch` was given last, or None before the first epoch has ended."""

@@ -51,7 +51,7 @@ def read_mnist(root: Path, train: bool) -> tuple[Tensor, Tensor]:
 
 
 def _read_idx(path: Path, item: tuple[int, ...]) -> np.ndarray:
-    """uint8 (N, *item) of an IDX file: 0, 0, 8 (for uint8), the number of dimensions, their sizes as big-endian int32."""
+    """uint8 (N, *item) of an IDX file: bytes 0, 0, 8 (for uint8), the number of dimensions, then big-endian sizes."""
     try:
         magic, *sizes = np.fromfile(path, ">i4", count=2 + len(item)).tolist()
         if magic == 0x800 + 1 + len(item) and tuple(sizes[1:]) == item:

@@ -1,0 +1,68 @@
+"""Real digits for every test: the bundled ones always, full MNIST where SIAMESE_MNIST_DATA names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from siamese_mnist import Digits, SiameseNetwork, load_digits
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def train_digits() -> Digits:
+    return load_digits("bundled", split="train")
+
+
+@pytest.fixture(scope="session")
+def test_digits() -> Digits:
+    return load_digits("bundled", split="test")
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    root = os.environ.get("SIAMESE_MNIST_DATA")
+    if not root:
+        pytest.skip("SIAMESE_MNIST_DATA names no folder with the full MNIST")
+    return Path(root)
+
+
+@pytest.fixture
+def network() -> SiameseNetwork:
+    torch.manual_seed(0)
+    return SiameseNetwork().eval()
+
+
+@pytest.fixture(scope="session")
+def run_script():
+    """Calls a script as a user would; gives the finished process, its output as text."""
+
+    def call(script: str, *arguments: object, cwd: Path = REPOSITORY, **options) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(REPOSITORY / script), *map(str, arguments)]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def trained_run(run_script, tmp_path_factory) -> Path:
+    """A short but real training: 50 images a class, 6 epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "short"
+    done = run_script("train.py", "--images-per-class", 50, "--epochs", 6, "--batch-size", 100, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def assert_one_line_error(done: subprocess.CompletedProcess, *words: str) -> None:
+    """Exit status 2 and one line on standard error (bars aside) that holds the words; no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if ": error: " in line]
+    assert len(lines) == 1, done.stderr
+    assert done.stderr.strip().endswith(lines[0].strip())
+    for word in words:
+        assert word in lines[0], lines[0]

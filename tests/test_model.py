@@ -1,0 +1,130 @@
+import itertools
+import json
+import pickle
+
+import pytest
+import torch
+
+from siamese_mnist import InputError, SiameseNetwork
+from siamese_mnist.encoders import ENCODERS
+from siamese_mnist.model import HEADS, pairwise_distance
+
+BOTH = list(itertools.product(ENCODERS, HEADS))
+
+
+@pytest.mark.parametrize(("encoder", "head"), BOTH)
+def test_similarity_does_not_depend_on_the_order(encoder, head, test_digits):
+    torch.manual_seed(0)
+    network = SiameseNetwork(encoder, head, calibration=(7.0, -2.0)).eval()
+    embeddings = network.encode(test_digits.images[:70])
+    a, b = embeddings[:33], embeddings[33:]
+    assert (network.similarity(a, b) - network.similarity(b, a).T).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize(("encoder", "head"), BOTH)
+def test_forward_gives_the_logits_of_each_pair(encoder, head, test_digits):
+    torch.manual_seed(0)
+    network = SiameseNetwork(encoder, head, calibration=(3.0, 0.5)).eval()
+    a, b = test_digits.images[:40], test_digits.images[200:240]
+    expected = network.logits(network.encode(a), network.encode(b)).diagonal()
+    assert network(a, b).shape == (40,)
+    assert torch.allclose(network(a, b), expected, atol=1e-5)
+
+
+def test_mlp_head_is_the_mlp_that_it_claims_to_be(network):
+    """Enumerated pair by pair from [(a-b)²; a⊙b], with weights that the matrix product implies."""
+    torch.manual_seed(2)
+    a, b, head = torch.randn(5, 64), torch.randn(4, 64), network.head
+    on_product = head.product.weight + 2 * head.square.weight  # (a-b)² holds -2ab
+    for i, j in itertools.product(range(5), range(4)):
+        hidden = head.square.weight @ (a[i] - b[j]) ** 2 + on_product @ (a[i] * b[j]) + head.square.bias
+        expected = head.output(hidden.relu())
+        assert torch.allclose(head(a, b)[i, j], expected, atol=1e-4)
+
+
+def test_distances_are_euclidean():
+    a, b = torch.randn(6, 10), torch.randn(3, 10)
+    for i, j in itertools.product(range(6), range(3)):
+        assert pairwise_distance(a, b)[i, j].item() == pytest.approx(
+            (a[i] - b[j]).square().sum().sqrt().item(), rel=1e-5
+        )
+
+
+def test_bytes_and_fractions_are_the_same_image(network, test_digits):
+    images = test_digits.images[:8]
+    assert torch.allclose(network.encode(images), network.encode(images / 255), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (2, 3, 28, 28), (2, 1, 32, 32)])
+def test_images_of_another_shape_are_refused(network, shape):
+    with pytest.raises(InputError, match="28"):
+        network.encode(torch.zeros(shape))
+
+
+def test_encoders_have_the_published_layers():
+    kinds = {name: [type(layer).__name__ for layer in build()] for name, (build, _) in ENCODERS.items()}
+    assert kinds["conv4"].count("Conv2d") == 4
+    assert kinds["conv2"].count("Conv2d") == 2
+    linear = [layer for layer in ENCODERS["conv2"][0]() if isinstance(layer, torch.nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == [(144, 64), (64, 32), (32, 10)]
+    last = [layer for layer in ENCODERS["conv4"][0]() if isinstance(layer, torch.nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in last] == [(512, 64)]
+
+
+def test_saved_weights_come_back_with_what_was_set_after_construction(network, test_digits, tmp_path):
+    network.threshold, network.rejection_threshold, network.calibration = 0.37, 0.21, (2.5, -1.5)
+    network.classes, network.training_facts = ("a", "b"), {"dataset": "folder"}
+    network.save_pretrained(tmp_path / "weights")
+    loaded = SiameseNetwork.from_pretrained(tmp_path / "weights")
+    assert loaded.config == network.config
+    a, b = test_digits.images[:20], test_digits.images[20:40]
+    assert torch.equal(loaded(a, b), network(a, b))
+    config = json.loads((tmp_path / "weights" / "config.json").read_text())
+    assert config["threshold"] == 0.37
+
+
+def test_weights_with_wrong_keys_are_refused(network, tmp_path):
+    SiameseNetwork("conv4", "distance").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "head": "mlp"}))
+    with pytest.raises(InputError, match=str(tmp_path)):
+        SiameseNetwork.from_pretrained(tmp_path)
+
+
+def test_a_missing_folder_is_no_request_to_the_hub(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("asked the Hub")
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", refuse)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    for name in ("weights", "runs/none", "./owner/name", str(tmp_path / "none"), "runs/a/best"):
+        with pytest.raises(InputError, match="no such folder"):
+            SiameseNetwork.from_pretrained(name)
+
+
+def test_a_pickle_is_never_loaded(network, tmp_path):
+    network.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps({"never": "read"}))
+    with pytest.raises(InputError, match="safetensors"):
+        SiameseNetwork.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "config", "unknown encoder"])
+def test_damaged_weights_are_refused_in_one_line(network, tmp_path, damage):
+    network.save_pretrained(tmp_path)
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif damage == "empty":
+        weights.write_bytes(b"")
+    elif damage == "text":
+        weights.write_text("no weights")
+    elif damage == "config":
+        config.write_text('{"encoder": ')
+    else:
+        config.write_text('{"encoder": "conv9"}')
+    with pytest.raises(InputError) as caught:
+        SiameseNetwork.from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
