@@ -28,7 +28,7 @@ from siamese_mnist.runs import Run, best_epoch
 
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.3  # of all steps
-AVERAGING = 0.99  # of the weights that are validated and saved, a step
+AVERAGED = 0.1  # of the steps so far, at most 100 steps, is how far back the saved weights' average reaches
 
 
 def main() -> None:
@@ -146,8 +146,8 @@ def one_cycle(progress: float) -> float:
 
 @torch.no_grad()
 def move_average(average: SiameseNetwork, model: SiameseNetwork, steps: int) -> None:
-    """Moves the averaged weights towards the trained ones: 1 % a step, more in the first steps."""
-    share = max(1 - AVERAGING, 1 / (1 + steps))
+    """Moves the averaged weights, which are validated and saved, a step towards the trained ones."""
+    share = max(1 / 100, 1 / (1 + AVERAGED * steps))
     for kept, new in zip(average.state_dict().values(), model.state_dict().values()):
         if kept.is_floating_point():
             kept.lerp_(new, share)

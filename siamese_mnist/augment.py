@@ -9,13 +9,16 @@ from torch import Tensor
 ROTATION = math.radians(15)
 SCALE = 0.15
 SHEAR = 0.2
-SHIFT = 3 / 14  # pixels, in the units of affine_grid: half an image is 1
-STROKE = 0.7
+PIXEL = 1 / 14  # in the units of affine_grid: half an image is 1
+SHIFT = 3 * PIXEL
+ELASTIC = 0.6 * PIXEL
+STROKE = 0.25
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, 1, 28, 28) in [0, 1], each turned, scaled, sheared, shifted and its stroke thickened or thinned."""
+    """Images (B, 1, 28, 28) in [0, 1], each turned, scaled, sheared, shifted, bent and its stroke width changed."""
     grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
+    grid = grid + _random_bends(len(images), generator)
     images = F.grid_sample(images, grid.to(images), align_corners=False)
     return _vary_stroke(images, _uniform((len(images), 1, 1, 1), generator).to(images) * STROKE)
 
@@ -29,6 +32,12 @@ def _random_maps(count: int, generator: torch.Generator) -> Tensor:
     turn = torch.stack([torch.stack([cos, -sin + shear * cos], -1), torch.stack([sin, cos + shear * sin], -1)], -2)
     shift = _uniform((count, 2, 1), generator) * SHIFT
     return torch.cat([turn / scale[:, :, None], shift], -1)
+
+
+def _random_bends(count: int, generator: torch.Generator) -> Tensor:
+    """Smooth displacements (B, 28, 28, 2), after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points between."""
+    bends = torch.randn((count, 2, 4, 4), generator=generator) * ELASTIC
+    return F.interpolate(bends, size=28, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
 
 
 def _vary_stroke(images: Tensor, amount: Tensor) -> Tensor:

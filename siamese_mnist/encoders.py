@@ -15,6 +15,7 @@ def conv4() -> nn.Sequential:
         *_convolution(96, 512, padding=0),  # (B, 512, 1, 1)
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
+        nn.Dropout(0.5),
         nn.Linear(512, 64),
     )
 

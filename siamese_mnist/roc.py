@@ -1,5 +1,8 @@
 """What two sorted lists of scores say: of pairs of the same class (positives) and of different ones (negatives)."""
 
+import bisect
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,22 +19,20 @@ def auc(positives: Scores, negatives: Scores) -> float:
 
 
 def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
-    """The equal error rate, linear between the scores, and the score at which misses first exceed false alarms."""
+    """The equal error rate, where the steps of misses and false alarms cross, and the score at which they do."""
 
-    def rates(k: int) -> tuple[float, float]:
-        if k < 0:
-            return 0.0, 1.0
-        return error_rates(positives, negatives, positives[k]) if k < len(positives) else (1.0, 0.0)
+    def rates(k: int, side: Literal["left", "right"]) -> tuple[float, float]:
+        """Misses and false alarms at a threshold of the k-th positive ("left"), and just above it ("right")."""
+        misses = np.searchsorted(positives, positives[k], side) / len(positives)
+        return misses, 1 - np.searchsorted(negatives, positives[k], side) / len(negatives)
 
-    before, after = -1, len(positives)
-    while after - before > 1:
-        middle = (before + after) // 2
-        misses, alarms = rates(middle)
-        before, after = (middle, after) if misses < alarms else (before, middle)
-    (misses, alarms), (more_misses, fewer_alarms) = rates(before), rates(after)
+    crossed = range(len(positives))
+    k = bisect.bisect_left(crossed, True, key=lambda k: bool(np.greater_equal(*rates(k, "right"))))
+    (misses, alarms), (more_misses, fewer_alarms) = rates(k, "left"), rates(k, "right")
+    if alarms <= misses:
+        return float(misses), float(positives[k])
     gap, next_gap = alarms - misses, more_misses - fewer_alarms
-    eer = misses + gap / (gap + next_gap) * (more_misses - misses)
-    return eer, float(positives[min(after, len(positives) - 1)])
+    return float(misses + gap / (gap + next_gap) * (more_misses - misses)), float(positives[k])
 
 
 def error_rates(positives: Scores, negatives: Scores, threshold: float) -> tuple[float, float]:

@@ -126,7 +126,7 @@ def test_damaged_idx_files_are_named(small_mnist, damage):
         "32 pixels": lambda: write_idx(images, np.zeros((500, 32, 32)), 0x803),
     }
     content[damage]()
-    with pytest.raises(InputError, match="t10k-(images|labels)") as caught:
+    with pytest.raises(InputError, match=r"t10k-(images|labels)") as caught:
         load_digits("mnist", split="test", root=small_mnist)
     assert "\n" not in str(caught.value)
 
@@ -275,11 +275,8 @@ def test_an_mnist_image_saved_as_a_picture_comes_back_unchanged(test_digits):
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
 def test_images_of_every_mode_are_read(mode, test_digits):
     ink = Image.fromarray(255 - test_digits.images[0, 0].numpy())
-    if mode == "I;16":
-        image = Image.fromarray(np.asarray(ink).astype(np.uint16) * 257)
-    else:
-        image = ink.convert(mode)
-    fitted = fit_image(image)
+    sixteen_bits = Image.fromarray(np.asarray(ink).astype(np.uint16) * 257)
+    fitted = fit_image(sixteen_bits if mode == "I;16" else ink.convert(mode))
     assert fitted.shape == (28, 28)
     assert np.corrcoef(fitted.ravel(), test_digits.images[0].numpy().ravel())[0, 1] > 0.9
 
@@ -301,7 +298,6 @@ def test_unusable_folders_are_named(symbols, damage):
         if kept is None:
             (symbols / "circle").rmdir()
     with pytest.raises(InputError) as caught:
-        for split in SPLITS:
-            load_digits("folder", split=split, root=root)
+        [load_digits("folder", split=split, root=root) for split in SPLITS]
     assert str(root) in str(caught.value) or "circle" in str(caught.value)
     assert "\n" not in str(caught.value)
