@@ -13,6 +13,8 @@ PIXEL = 1 / 14  # in the units of affine_grid: half an image is 1
 SHIFT = 3 * PIXEL
 ELASTIC = 0.6 * PIXEL
 STROKE = 0.25
+# (28, 4): how much each of 4 points in a row counts at each of 28 pixels.
+CUBIC = F.interpolate(torch.eye(4)[None, :, :, None], size=(28, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -37,14 +39,20 @@ def _random_maps(count: int, generator: torch.Generator) -> Tensor:
 def _random_bends(count: int, generator: torch.Generator) -> Tensor:
     """Smooth displacements (B, 28, 28, 2), after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points between."""
     bends = torch.randn((count, 2, 4, 4), generator=generator) * ELASTIC
-    return F.interpolate(bends, size=28, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    return (CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
 
 
 def _vary_stroke(images: Tensor, amount: Tensor) -> Tensor:
     """Blends each image with its 3 × 3 dilation (amount 0 to 1) or its erosion (0 to -1)."""
-    thick = F.max_pool2d(images, 3, 1, 1)
-    thin = -F.max_pool2d(-images, 3, 1, 1)
+    thick, thin = _dilate(images), -_dilate(-images)
     return images + amount.clamp(min=0) * (thick - images) - amount.clamp(max=0) * (thin - images)
+
+
+def _dilate(images: Tensor) -> Tensor:
+    """The maximum of each 3 × 3 neighbourhood; many times faster on a CPU than max_pool2d."""
+    padded = F.pad(images, (1, 1, 1, 1))
+    rows = torch.maximum(torch.maximum(padded[..., :-2, :], padded[..., 1:-1, :]), padded[..., 2:, :])
+    return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

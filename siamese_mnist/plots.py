@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 
 from siamese_mnist.files import write_whole
 
@@ -24,39 +24,35 @@ MARKERS = "osD^v<>pPX"
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Writes a PNG in one step and closes the figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=130, format="png", facecolor="white")
+    figure.savefig(buffer, dpi=dpi, format="png", facecolor="white")
     plt.close(figure)
     write_whole(path, buffer.getvalue())
 
 
 def plot_curves(history: list[dict[str, float]], path: Path) -> None:
     """Training loss, and validation EER, by epoch; the best epoch is marked."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # drawn every epoch: a layout engine takes a second
     epochs = [row["epoch"] for row in history]
-    left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
-    left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
     errors = [row["val_eer"] for row in history]
-    right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
     best = int(np.argmin(errors))
-    right.plot(
-        epochs[best],
-        errors[best],
-        "*",
-        color="black",
-        markersize=14,
-        label=f"best: {errors[best]:.2%} after epoch {epochs[best]}",
-    )
-    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel="EER", yscale="log")
-    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    right.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
+    left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
+    right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
+    note = f"best: {errors[best]:.2%} after epoch {epochs[best]}"
+    right.plot(epochs[best], errors[best], "*", color="black", markersize=14, label=note)
     right.legend(frameon=False)
-    for axes in (left, right):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
+    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel="EER (%)", yscale="log")
+    for axes, factor in ((left, 1), (right, 100)):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _, factor=factor: f"{value * factor:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(alpha=0.25)
-    save(figure, path)
+    save(figure, path, dpi=100)
 
 
 def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], threshold: float, path: Path) -> None:
