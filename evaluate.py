@@ -55,6 +55,7 @@ def load(args: Any, model: SiameseNetwork) -> tuple[Digits, Digits, str]:
     """The split to measure, validation digits for the baselines, and the dataset's name."""
     facts = model.training_facts
     dataset, root = args.dataset or facts.get("dataset", "bundled"), args.data_root or facts.get("data_root", "data")
+    args.classes = args.classes or facts.get("classes")
     try:
         return *load_splits(dataset, root, args), dataset
     except InputError as error:
@@ -143,7 +144,9 @@ def parse_arguments() -> Any:
         "--split", choices=("test", "val"), default="test", help="which images to measure (default: test)"
     )
     arguments.add_argument("--fraction", type=float, metavar="F", help="measure this share of the images")
-    arguments.add_argument("--classes", metavar="LIST", help="measure some classes only, such as 8,9")
+    arguments.add_argument(
+        "--classes", metavar="LIST", help="measure these classes, such as 8,9 (default: as in training)"
+    )
     arguments.add_argument(
         "--pairs", type=int, default=12, metavar="N", help="random pairs that Siamese_test.png shows (default: 12)"
     )

@@ -7,6 +7,7 @@ import torch
 
 from siamese_mnist import InputError, SiameseNetwork
 from siamese_mnist.encoders import ENCODERS
+from siamese_mnist.evaluation import encode_all
 from siamese_mnist.model import HEADS, pairwise_distance
 
 BOTH = list(itertools.product(ENCODERS, HEADS))
@@ -128,3 +129,14 @@ def test_damaged_weights_are_refused_in_one_line(network, tmp_path, damage):
     with pytest.raises(InputError) as caught:
         SiameseNetwork.from_pretrained(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_bfloat16_where_the_hardware_has_it_gives_nearly_the_same_float32(network, test_digits, monkeypatch):
+    exact = encode_all(network, test_digits.images[:100])
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    rounded = encode_all(network, test_digits.images[:100])
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    assert (exact - rounded).abs().max() < 0.05 * exact.abs().max()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
+    assert torch.equal(exact, encode_all(network, test_digits.images[:100]))
