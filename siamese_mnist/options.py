@@ -34,7 +34,7 @@ class TrainingOptions:
     loss: str = _option("bce", "model", "what is minimised over all pairs of a batch", choices=LOSSES)
     epochs: int = _option(50, "training", "rounds through the training images", type=int, metavar="N")
     batch_size: int = _option(250, "training", "images in a batch", type=int, metavar="N")
-    lr: float = _option(3e-3, "training", "highest learning rate", type=float, metavar="F")
+    lr: float = _option(1e-2, "training", "highest learning rate", type=float, metavar="F")
     margin: float = _option(
         1.0, "training", "contrastive: the distance that different images should reach", type=float, metavar="F"
     )

@@ -31,6 +31,7 @@ def draw_pairs(sections: Sequence[tuple[str, Sequence[ShownPair]]], threshold: f
     rows = [-(-len(pairs) // PAIRS_IN_A_ROW) for _, pairs in sections]
     heights = [1.95 * count + 0.4 for count in rows]
     figure = plt.figure(figsize=(13, sum(heights) + 0.4), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.09)
     figure.suptitle(f"Verdict 1 (the same) from similarity {threshold:.2f} on, else 0", weight="bold", size=14)
     parts = np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights))
     for part, count, (title, pairs) in zip(parts, rows, sections):

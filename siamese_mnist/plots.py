@@ -104,7 +104,9 @@ def plot_reliability(spread: np.ndarray, path: Path) -> None:
     axes.plot(centres, observed, color=BLUE, marker="o", label="measured")
     for x, y, weight in zip(centres, observed, (same + different) / 2):
         if np.isfinite(y):
-            axes.annotate(f"{weight:.2%}", (x, y), (7, -11), textcoords="offset points", fontsize=8, color=GREY)
+            axes.annotate(
+                f"{weight:.2%}", (x, y), (8, 5 if y < 0.1 else -11), textcoords="offset points", fontsize=8, color=GREY
+            )
     axes.set(
         title="Is the similarity a probability?", xlabel="similarity", ylabel="share of these pairs that are the same"
     )
@@ -169,9 +171,10 @@ def plot_embedding_map(
         own = np.flatnonzero(labels == label)
         middle = np.median(points[own], 0)
         nearest = own[np.argmin(((points[own] - middle) ** 2).sum(1))]
-        _inset(axes, images[nearest], middle, 0.055 * span, colours(label))
+        above = np.quantile(points[own, 1], 0.98) + 0.045 * span[1]  # beside its class, not on it
+        _inset(axes, images[nearest], np.array([middle[0], above]), 0.055 * span, colours(label))
     axes.set(xlim=(points[:, 0].min() - 0.04 * span[0], points[:, 0].max() + 0.04 * span[0]))
-    axes.set(ylim=(points[:, 1].min() - 0.04 * span[1], points[:, 1].max() + 0.04 * span[1]), xticks=[], yticks=[])
+    axes.set(ylim=(points[:, 1].min() - 0.04 * span[1], points[:, 1].max() + 0.1 * span[1]), xticks=[], yticks=[])
     axes.set_title(
         f"Embeddings of {len(points):,} images, flattened by t-SNE\neach character is an image, named by its true class"
     )
