@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from siamese_mnist import InputError, SiameseNetwork
-from siamese_mnist.encoders import ENCODERS
+from siamese_mnist.encoders import ENCODERS, WholeMapConvolution
 from siamese_mnist.evaluation import encode_all
 from siamese_mnist.model import HEADS, pairwise_distance
 
@@ -64,7 +64,7 @@ def test_images_of_another_shape_are_refused(network, shape):
 
 def test_encoders_have_the_published_layers():
     kinds = {name: [type(layer).__name__ for layer in build()] for name, (build, _) in ENCODERS.items()}
-    assert kinds["conv4"].count("Conv2d") == 4
+    assert [kind for kind in kinds["conv4"] if "Conv" in kind] == ["Conv2d"] * 3 + ["WholeMapConvolution"]
     assert kinds["conv2"].count("Conv2d") == 2
     linear = [layer for layer in ENCODERS["conv2"][0]() if isinstance(layer, torch.nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in linear] == [(144, 64), (64, 32), (32, 10)]
@@ -140,3 +140,9 @@ def test_bfloat16_where_the_hardware_has_it_gives_nearly_the_same_float32(networ
     assert (exact - rounded).abs().max() < 0.05 * exact.abs().max()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
     assert torch.equal(exact, encode_all(network, test_digits.images[:100]))
+
+
+def test_the_matrix_product_is_the_convolution():
+    torch.manual_seed(0)
+    layer, maps = WholeMapConvolution(6, 5), torch.randn(4, 6, 3, 3)
+    assert torch.allclose(layer(maps), torch.nn.functional.conv2d(maps, layer.weight), atol=1e-5)
