@@ -15,14 +15,14 @@ from siamese_mnist.cli import find_weights, parser, run
 from siamese_mnist.data import DATASETS
 from siamese_mnist.device import pick_device
 from siamese_mnist.evaluation import (
-    VALIDATION_IMAGES_PER_CLASS,
     Measured,
     encode_all,
     measure_baselines,
     measure_network,
 )
 from siamese_mnist.files import write_whole
-from siamese_mnist.report import draw_figures
+
+CALIBRATION_IMAGES_PER_CLASS = 100  # of the baselines
 
 
 def main() -> None:
@@ -39,6 +39,8 @@ def main() -> None:
     baselines = measure_baselines(model, digits, validation, args.seed)
     embeddings = encode_all(model, digits.images, "encoding")
     network = measure_network(model, digits, embeddings, args.seed, "this network")
+    from siamese_mnist.report import draw_figures  # matplotlib comes when the pairs have gone
+
     draw_figures(model, digits, embeddings, network, baselines, args.pairs, args.seed, out)
     metrics = summarise(model, digits, network, baselines)
     metrics |= {"weights": weights, "dataset": dataset, "split": args.split, "seed": args.seed}
@@ -67,9 +69,8 @@ def load(args: Any, model: SiameseNetwork) -> tuple[Digits, Digits, str]:
 
 def load_splits(dataset: str, root: str, args: Any) -> tuple[Digits, Digits]:
     digits = load_digits(dataset, split=args.split, root=root, classes=args.classes, fraction=args.fraction)
-    return digits, load_digits(dataset, split="val", root=root, classes=args.classes).at_most(
-        VALIDATION_IMAGES_PER_CLASS
-    )
+    validation = load_digits(dataset, split="val", root=root, classes=args.classes)
+    return digits, validation.at_most(CALIBRATION_IMAGES_PER_CLASS)
 
 
 def beside(weights: str) -> Path:

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-TILE = 1000
-BINS = 400
+TILE = 500
+BINS = 200
+SAMPLE = 1000  # images that tell where the bins should lie
 REFERENCE_SETS = 100
 REFERENCES = (1, 20)  # images of each class that a query is matched against
 Score = Callable[[Tensor, Tensor], Tensor]  # embeddings (N, D), (M, D) → log-odds (N, M)
@@ -97,14 +98,14 @@ class ByImage:
 
     def matches(self, k: int) -> tuple[Tensor, Tensor]:
         """(N,) in how many sets each image resembled its own class alone most, and in how many it was no reference."""
-        resemblance = self.resemblance[k].view(REFERENCE_SETS, -1, len(self.labels))
-        own = self.one_hot.T.bool()
-        mine = (resemblance * own).sum(1)
-        best_other = torch.stack([part.masked_fill(own, -1).amax(0) for part in resemblance])
-        query = torch.ones_like(mine, dtype=torch.bool)
-        sets = torch.arange(REFERENCE_SETS).repeat_interleave(self.references[k][0].numel())
-        query[sets, self.references[k].flatten()] = False
-        return ((mine > best_other) & query).sum(0).float(), query.sum(0).float()
+        own, won, held = self.one_hot.T.bool(), torch.zeros(len(self.labels)), torch.zeros(len(self.labels))
+        for resemblance, references in zip(self.resemblance[k].split(own.shape[0]), self.references[k]):
+            query = torch.ones_like(won)
+            query[references.flatten()] = 0
+            mine, best_other = (resemblance * own).sum(0), resemblance.masked_fill(own, -1).amax(0)
+            won += (mine > best_other) * query
+            held += query
+        return won, held
 
 
 def _draw_references(labels: Tensor, k: int, seed: int) -> Tensor:
@@ -125,7 +126,7 @@ def _one_hot_rows(references: Tensor, columns: slice, width: int) -> Tensor:
 
 def _range_of_interest(embeddings: Tensor, labels: Tensor, score: Score) -> tuple[float, float]:
     """The log-odds, of a sample, between which both kinds of pair occur: outside it nothing is confused."""
-    sample = torch.from_numpy(np.random.default_rng(0).permutation(len(labels))[:TILE])
+    sample = torch.from_numpy(np.random.default_rng(0).permutation(len(labels))[:SAMPLE])
     log_odds, same = score(embeddings[sample], embeddings[sample]).cpu(), labels[sample][:, None] == labels[sample]
     once = torch.ones_like(same).triu(1)
     low, high = log_odds[same & once].min().item(), log_odds[~same & once].max().item()

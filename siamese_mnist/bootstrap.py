@@ -19,7 +19,7 @@ def interval(samples: Samples, value: float) -> list[float]:
 
 def sample_matches(won: Tensor, held: Tensor) -> Samples:
     """Samples of the match accuracy, from trials won and held by each image (N,)."""
-    sums = _weights(len(won)) @ torch.stack([won, held], 1)
+    sums = _draw(torch.stack([won, held], 1))
     return (sums[:, 0] / sums[:, 1]).double().numpy()
 
 
@@ -54,11 +54,16 @@ def sample_curves(by_image: ByImage, scale: float, offset: float) -> dict[str, S
 
 @lru_cache(maxsize=1)
 def _weights(count: int) -> Tensor:
-    """(1 + SAMPLES, N): once each image as it is, then how often each is among N drawn of N."""
-    random, weights = np.random.default_rng(0), torch.ones(1 + SAMPLES, count)
+    """uint8 (1 + SAMPLES, N): once each image as it is, then how often each is among N drawn of N."""
+    random, weights = np.random.default_rng(0), torch.ones(1 + SAMPLES, count, dtype=torch.uint8)
     for row in weights[1:]:
         row.copy_(torch.from_numpy(np.bincount(random.integers(count, size=count), minlength=count)))
     return weights
+
+
+def _draw(by_image: Tensor) -> Tensor:
+    """Samples (1 + SAMPLES, F) of sums over images, from (N, F)."""
+    return torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
 
 
 def _resample(by_image: Tensor) -> np.ndarray:
@@ -66,7 +71,7 @@ def _resample(by_image: Tensor) -> np.ndarray:
 
     A pair weighs the product of its images' weights; to first order wᵢ + wⱼ - 1, which needs no look at the pairs.
     """
-    return (_weights(len(by_image)) @ by_image - by_image.sum(0) / 2).clamp(min=0).double().numpy()
+    return (_draw(by_image) - by_image.sum(0) / 2).clamp(min=0).double().numpy()
 
 
 def _crossing(misses: np.ndarray, alarms: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from siamese_mnist.data import Digits
 from siamese_mnist.device import bf16_autocast
 from siamese_mnist.model import SiameseNetwork
 
-ENCODE_AT_ONCE = 500
+ENCODE_AT_ONCE = 100
 REJECTED_DIGITS = 0.01  # of validation digits fall below the rejection threshold
 VALIDATION_IMAGES_PER_CLASS = 200
 
@@ -94,11 +94,20 @@ def measure_baselines(model: SiameseNetwork, digits: Digits, validation: Digits,
     torch.manual_seed(seed)
     untrained = SiameseNetwork(model.encoder_name, model.head_name).to(model.device)
     calibrate(untrained, validation)
-    pixels, validation_pixels = (F.normalize(part.images.flatten(1).float()) for part in (digits, validation))
-    (scale, offset), threshold, _ = _fit(validation_pixels @ validation_pixels.T, validation.labels)
-    cosine = _measure(pixels, digits, lambda a, b: a @ b.T * scale + offset, threshold, seed, "pixel cosine")
+    pixels = validation.images.flatten(1)
+    (scale, offset), threshold, _ = _fit(_cosine(pixels, pixels), validation.labels)
+
+    def score(a: Tensor, b: Tensor) -> Tensor:
+        return _cosine(a, b) * scale + offset
+
+    cosine = _measure(digits.images.flatten(1), digits, score, threshold, seed, "pixel cosine")
     embeddings = encode_all(untrained, digits.images)
     return {"pixel_cosine": cosine, "untrained": measure_network(untrained, digits, embeddings, seed, "untrained")}
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosines (N, M) of uint8 pixels (N, D), (M, D)."""
+    return F.normalize(a.float()) @ F.normalize(b.float()).T
 
 
 def _always_different(samples: bootstrap.Samples) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from siamese_mnist.files import write_whole
 
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in [0, 1]
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-PAIR_NUMBERS_AT_ONCE = 4_000_000  # 16 MB: the largest tensor of a scoring step stays near the cache
+PAIR_NUMBERS_AT_ONCE = 1_000_000  # 4 MB: the largest tensor of a scoring step stays near the cache
 
 CARD = """---
 {{ card_data }}

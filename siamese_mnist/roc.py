@@ -88,7 +88,7 @@ def fit_calibration(positives: Scores, negatives: Scores, at_most: int = 300_000
 
 
 def _mean_softplus(scores: Scores, scale: float, offset: float) -> float:
-    chunks = torch.from_numpy(scores).split(4_000_000)
+    chunks = torch.from_numpy(scores).split(500_000)
     return sum(F.softplus(chunk * scale + offset).sum(dtype=torch.double).item() for chunk in chunks) / len(scores)
 
 
