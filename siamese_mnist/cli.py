@@ -49,7 +49,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         def error(self, message: str) -> None:
             fail(f"{message}; --help lists the options")
 
-    return OneLineParser(description=description, formatter_class=argparse.HelpFormatter)
+    return OneLineParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def find_weights(named: str | None) -> str:

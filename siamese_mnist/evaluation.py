@@ -79,9 +79,7 @@ class Measured:
     roc: tuple[np.ndarray, np.ndarray]  # false alarms and misses along the thresholds
     spread: np.ndarray  # (2, 50): shares of the different and of the same pairs by similarity, in 50 equal bins
     said_same: Tensor  # (N, C): how many images of each class each image was called the same as
-    worst: dict[
-        int, tuple[Tensor, Tensor]
-    ]  # by kind, 1 = same: how right each image's worst pair is, and with which image
+    worst: dict[int, tuple[Tensor, Tensor]]  # as in allpairs.ByImage
 
 
 def measure_network(model: SiameseNetwork, digits: Digits, embeddings: Tensor, seed: int, title: str) -> Measured:

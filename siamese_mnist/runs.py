@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ class Run:
         return cls(Path(folder), options)
 
     def begin(self) -> None:
-        """Writes the options, which make the folder a run."""
+        """Writes the options, which make the folder a run, and clears what a killed process left unfinished."""
+        for unfinished in self.folder.glob(".epoch-*"):
+            shutil.rmtree(unfinished)
         if not (self.folder / CONFIG).exists():
             write_whole(self.folder / CONFIG, json.dumps(dataclasses.asdict(self.options), indent=2) + "\n")
 

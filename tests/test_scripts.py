@@ -102,7 +102,9 @@ def test_a_run_stopped_before_its_first_epoch_ended_goes_on(run_script, quick_ru
     folder = tmp_path / "run"
     folder.mkdir()
     shutil.copy(quick_run / "config.json", folder)
+    (folder / ".epoch-001.killed").mkdir()
     assert run_script("train.py", "--resume", folder).returncode == 0
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     assert same_weights(quick_run / "epoch-004", folder / "epoch-004")
 
 
