@@ -11,6 +11,7 @@ from siamese_mnist.errors import InputError
 from siamese_mnist.model import HEADS
 
 LOSSES = ("bce", "contrastive", "both")
+LEARNING_RATES = {"conv4": 0.01, "conv2": 0.02}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -34,15 +35,19 @@ class TrainingOptions:
     loss: str = _option("bce", "model", "what is minimised over all pairs of a batch", choices=LOSSES)
     epochs: int = _option(40, "training", "rounds through the training images", type=int, metavar="N")
     batch_size: int = _option(250, "training", "images in a batch", type=int, metavar="N")
-    lr: float = _option(1e-2, "training", "highest learning rate", type=float, metavar="F")
+    lr: float | None = _option(
+        None, "training", "highest learning rate (default: 0.01; 0.02 for conv2)", type=float, metavar="F"
+    )
     margin: float = _option(
-        1.0, "training", "contrastive: the distance that different images should reach", type=float, metavar="F"
+        2.0, "training", "contrastive: the distance that different images should reach", type=float, metavar="F"
     )
     augment: bool = _option(True, "training", "turn, scale, shear, shift, bend and thicken the images")
     seed: int = _option(0, "run", "of the initial weights, the batches and the augmentation", type=int, metavar="N")
     device: str = _option("auto", "run", "where to compute; auto is CUDA, MPS or CPU", choices=DEVICES)
 
     def __post_init__(self) -> None:
+        if self.lr is None and self.encoder in LEARNING_RATES:
+            object.__setattr__(self, "lr", LEARNING_RATES[self.encoder])
         for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{flag(name)} {getattr(self, name)} is below {least}")

@@ -51,6 +51,14 @@ def test_distances_are_euclidean():
         )
 
 
+def test_distances_without_a_gradient_are_the_same():
+    a, b = torch.randn(6, 10), torch.randn(3, 10)
+    with torch.no_grad():
+        assert torch.allclose(pairwise_distance(a, a), pairwise_distance(a, a).T, atol=0)
+        without = pairwise_distance(a, b)
+    assert torch.allclose(without, pairwise_distance(a, b), rtol=1e-5)
+
+
 def test_bytes_and_fractions_are_the_same_image(network, test_digits):
     images = test_digits.images[:8]
     assert torch.allclose(network.encode(images), network.encode(images / 255), atol=1e-6)

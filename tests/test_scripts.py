@@ -269,7 +269,7 @@ def test_the_newest_run_is_the_default(run_script, trained_run, tmp_path):
 
 def test_help_shows_every_option_with_its_default(run_script):
     done = run_script("train.py", "--help")
-    for word in ("--dataset", "bundled", "--encoder", "conv4", "--margin", "default: 1.0", "--no-augment", "--resume"):
+    for word in ("--dataset", "bundled", "--encoder", "conv4", "--margin", "default: 2.0", "--no-augment", "--resume"):
         assert word in done.stdout
     assert done.returncode == 0
 
