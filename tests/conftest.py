@@ -71,9 +71,10 @@ def run_script():
 
 @pytest.fixture(scope="session")
 def trained_run(run_script, tmp_path_factory) -> Path:
-    """A short but real training: 50 images a class, 6 epochs."""
+    """A short but real training: 50 images a class, 20 epochs."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    done = run_script("train.py", "--images-per-class", 50, "--epochs", 6, "--batch-size", 100, "--out", folder)
+    options = ("--images-per-class", 50, "--batch-size", 100, "--epochs", 20, "--lr", 0.003)
+    done = run_script("train.py", *options, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
