@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from siamese_mnist.evaluation import Measured
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-MARKERS = "osD^v<>pPX"
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
 
 
