@@ -1,0 +1,136 @@
+"""Any drawing or photo of one symbol becomes a 28 × 28 image, made the way MNIST was made."""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from PIL import Image, ImageOps
+from scipy import ndimage
+from torch import Tensor
+
+from siamese_mnist.errors import InputError
+
+SMALLEST, LARGEST = 8, 4096  # pixels a side
+WORKING = 560  # larger images are made this large first, which also averages the noise of a photo
+BOX, FRAME = 20, 28  # the longer side of MNIST's digits, and of its images
+FINE = 5  # stroke widths are measured and changed with this many points a pixel
+FAINTEST = 0.08  # contrast of ink with its background, of the whole range
+STRONG, WEAK = 0.5, 0.2  # of the ink's contrast: a stroke has a part that strong, and ends where it is that weak
+SPECK = 0.03  # of the area of the largest part
+LEAST = 0.02  # of the longer side of the image
+NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # MNIST's stroke widths in its pixels: percentiles 1, 50 and 99
+
+
+def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
+    """A drawing of either polarity, 8 to 4,096 pixels a side, as (1, 1, 28, 28) in [0, 1], white ink on black.
+
+    A PIL image of any mode, or an array (H, W) or (H, W, channels). InputError, which is a ValueError, says that
+    nothing is drawn or why the image cannot be used. Made as by LeCun et al. 1998, III.A, and of MNIST's stroke width.
+    """
+    ink = _crop(_find_ink(_pixels(image)))
+    width = stroke_width(ink)
+    if not NARROWEST <= width <= WIDEST:
+        ink = _crop(_redraw(ink, width))
+    small = _resize(ink, BOX)
+    return torch.from_numpy(_centre_by_mass(small))[None, None]
+
+
+def stroke_width(ink: np.ndarray) -> float:
+    """The typical stroke width of cropped ink (h, w) in [0, 1], in pixels of the MNIST image it would become."""
+    inside = ndimage.distance_transform_edt(np.pad(_resize(ink, BOX * FINE), 1) > 0.5)
+    ridge = (inside > 0) & (inside == ndimage.maximum_filter(inside, 3))
+    # The distance in the middle is half of an even width, and half a point more than half of an odd one.
+    return (2 * np.median(inside[ridge]) - 0.5) / FINE if ridge.any() else 0.0
+
+
+def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
+    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, drawn anew with MNIST's typical width."""
+    # The middle of the strokes is (BOX - width) long, and is to be (BOX - TYPICAL).
+    target = TYPICAL * (BOX - width) / (BOX - TYPICAL)
+    grow = (target - width) / 2 * FINE
+    solid = np.pad(_resize(ink, BOX * FINE), 2 + max(0, round(grow))) > 0.5
+    inside, outside = ndimage.distance_transform_edt(solid), ndimage.distance_transform_edt(~solid)
+    return np.clip(np.where(solid, inside - 0.5, 0.5 - outside) + grow + 0.5, 0, 1)
+
+
+def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
+    """float32 (4, H, W), premultiplied RGBA in [0, 1], at most WORKING pixels a side."""
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(_bytes(image))
+    if min(image.size) < SMALLEST or max(image.size) > LARGEST:
+        width, height = image.size
+        raise InputError(f"the image is {width} × {height} pixels; {SMALLEST} to {LARGEST:,} a side can be used")
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if image.mode[0] in "IF":
+            image = Image.fromarray(_bytes(np.asarray(image)))
+        image = image.convert("RGBA").convert("RGBa")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"the image cannot be read ({error})") from error
+    image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1), np.float32) / 255
+
+
+def _bytes(values: ArrayLike) -> np.ndarray:
+    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 0 to 255 or, 12 and 16 bits, 0 to 4,095 or 65,535."""
+    try:
+        array = np.asarray(values)
+        array = array if array.dtype == np.uint8 else array.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the drawing is no array of numbers ({error})") from error
+    while array.ndim > 2 and len(array) == 1:  # a batch of one, a single channel
+        array = array[0]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4) or not array.size:
+        raise InputError(f"an array of shape {array.shape}; (H, W) or (H, W, 1 to 4) is needed")
+    if array.dtype == np.uint8:
+        return array
+    top = next((top for top in (1, 255, 4095, 65535) if array.max() <= top), None)
+    if top is None or array.min() < 0:  # a NaN is at most nothing
+        raise InputError("the drawing has values that are not in 0 to 1, 0 to 255 or 0 to 65,535")
+    return np.rint(array * (255 / top)).astype(np.uint8)
+
+
+def _find_ink(pixels: np.ndarray) -> np.ndarray:
+    """Ink (H, W) in [0, 1] of pixels (4, H, W): what differs from the border, without specks and noise."""
+    border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
+    contrast = np.abs(pixels - np.median(border, axis=1)[:, None, None]).max(axis=0)
+    cubes = contrast * contrast * contrast
+    level = (cubes * contrast).sum() / max(cubes.sum(), 1e-9)  # a mean that weak noise and few specks hardly move
+    if level < FAINTEST:
+        raise InputError("nothing is drawn")
+    parts, _ = ndimage.label(contrast > WEAK * level, np.ones((3, 3)))
+    area = np.bincount(parts.ravel())
+    kept = np.zeros(len(area), bool)
+    kept[parts[contrast > STRONG * level]] = True
+    kept &= area >= SPECK * area[kept].max()
+    mask = kept[parts]
+    if max(_crop(mask).shape) < LEAST * max(mask.shape):
+        raise InputError("nothing is drawn")
+    ink = contrast * ndimage.maximum_filter(mask, 3)  # with the faint rim of the strokes
+    return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
+
+
+def _crop(ink: np.ndarray) -> np.ndarray:
+    rows, columns = np.nonzero(ink.any(1))[0], np.nonzero(ink.any(0))[0]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _resize(ink: np.ndarray, side: int) -> np.ndarray:
+    """The longer side becomes `side`; with antialiasing, keeping the aspect."""
+    height, width = ink.shape
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    filter = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    resized = Image.fromarray(ink.astype(np.float32)).resize(size, filter)
+    return np.clip(np.asarray(resized), 0, 1)
+
+
+def _centre_by_mass(small: np.ndarray) -> np.ndarray:
+    """float32 (28, 28) with the centre of mass of small (h, w) in the middle, as near as whole pixels allow."""
+    frame = np.zeros((FRAME, FRAME), np.float32)
+    middle = ndimage.center_of_mass(small)
+    top, left = (min(max(round(FRAME / 2 - at), 0), FRAME - size) for at, size in zip(middle, small.shape))
+    frame[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return frame
