@@ -1,0 +1,76 @@
+"""One image against references of every class: how it resembles each, and which it is, if any."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from siamese_mnist.data import Digits
+from siamese_mnist.evaluation import encode_all
+from siamese_mnist.model import SiameseNetwork
+
+REFERENCES = 20  # a class
+CANDIDATES = 50  # a class, of which the references are drawn
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A class learned from examples alone: float images (N, 1, 28, 28) in [0, 1] and their embeddings (N, D)."""
+
+    images: Tensor
+    embeddings: Tensor
+
+
+@dataclass(frozen=True)
+class Match:
+    """Mean similarities by class name, in the order of the classes, and the class that wins, if one is like enough."""
+
+    scores: dict[str, float]
+    winner: str | None
+
+
+class Matcher:
+    """Scores images against references, each encoded once, when the matcher is made."""
+
+    def __init__(self, model: SiameseNetwork, digits: Digits) -> None:
+        self.model, self.digits = model, digits.at_most(CANDIDATES)
+        self.names = [digits.class_names[label] for label in digits.classes]
+        self.embeddings = self.encode(self.digits.images)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Which images are the references, (classes, 20) or fewer where a class has fewer; the first is to be shown."""
+        members = [torch.where(self.digits.labels == label)[0] for label in self.digits.classes]
+        count = min(REFERENCES, *map(len, members))
+        return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in members])
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Embeddings (N, D) of images (N, 1, 28, 28)."""
+        return encode_all(self.model, images)
+
+    @torch.no_grad()
+    def scores(self, embeddings: Tensor, references: Tensor) -> Tensor:
+        """The mean similarity (N, classes) of embeddings (N, D) to the references of each class."""
+        return (
+            self.model.similarity(embeddings, self.embeddings[references.flatten()])
+            .unflatten(1, references.shape)
+            .mean(2)
+        )
+
+    @torch.no_grad()
+    def match(self, embedding: Tensor, references: Tensor, symbols: Mapping[str, Symbol]) -> Match:
+        """One embedding (1, D) against the references of each class and the examples of each symbol.
+
+        A class wins from the model's `rejection_threshold`, a symbol, of which one example must do, from `threshold`.
+        """
+        scores = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
+        least = dict.fromkeys(scores, self.model.rejection_threshold) | dict.fromkeys(symbols, self.model.threshold)
+        for name, symbol in symbols.items():
+            scores[name] = self.model.similarity(embedding, symbol.embeddings).mean().item()
+        enough = [name for name in scores if scores[name] >= least[name]]
+        return Match(scores, max(enough, key=scores.__getitem__, default=None))
+
+    @torch.no_grad()
+    def verify(self, a: Tensor, b: Tensor) -> tuple[float, float]:
+        """Similarity and Euclidean distance of two embeddings (1, D)."""
+        return self.model.similarity(a, b).item(), torch.linalg.vector_norm(a - b).item()
