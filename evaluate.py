@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.cli import find_weights, parser, run
+from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
 from siamese_mnist.data import DATASETS
 from siamese_mnist.device import pick_device
 from siamese_mnist.evaluation import (
@@ -31,7 +31,7 @@ def main() -> None:
     weights = find_weights(args.weights)
     model = SiameseNetwork.from_pretrained(weights).to(pick_device("auto"))
     digits, validation, dataset = load(args, model)
-    out = Path(args.out) if args.out else beside(weights)
+    out = Path(args.out) if args.out else evaluation_folder(weights)
     out.mkdir(parents=True, exist_ok=True)
     pairs = len(digits) * (len(digits) - 1) // 2
     print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {pairs:,} pairs")
@@ -71,14 +71,6 @@ def load_splits(dataset: str, root: str, args: Any) -> tuple[Digits, Digits]:
     digits = load_digits(dataset, split=args.split, root=root, classes=args.classes, fraction=args.fraction)
     validation = load_digits(dataset, split="val", root=root, classes=args.classes)
     return digits, validation.at_most(CALIBRATION_IMAGES_PER_CLASS)
-
-
-def beside(weights: str) -> Path:
-    """The run's folder, for weights of a run; else a folder beside the weights."""
-    folder = Path(weights)
-    if (folder.parent / "history.csv").is_file():
-        return folder.parent
-    return folder.with_name(f"{folder.resolve().name}-evaluation")
 
 
 def summarise(

@@ -69,6 +69,7 @@ def main() -> None:
             started = time.perf_counter()
             loss = train_epoch(model, average, optimizer, batches, training, options, epoch)
             figures = calibrate(average, validation)
+            average.training_facts["validation_eer"] = figures["eer"]
             seconds = time.perf_counter() - started
             history.append(
                 {"epoch": epoch + 1, "loss": loss, **{f"val_{k}": v for k, v in figures.items()}, "seconds": seconds}

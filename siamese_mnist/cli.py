@@ -63,3 +63,11 @@ def find_weights(named: str | None) -> str:
     if RELEASED.is_dir():
         return str(RELEASED)
     raise InputError("no weights: there is no run under runs/ and no weights/ folder; run python train.py first")
+
+
+def evaluation_folder(weights: str) -> Path:
+    """Where the evaluation of weights is written: the run's folder, for weights of a run; else one beside them."""
+    folder = Path(weights)
+    if (folder.parent / "history.csv").is_file():
+        return folder.parent
+    return folder.with_name(f"{folder.resolve().name}-evaluation")

@@ -1,0 +1,84 @@
+"""Opens a page on which a drawing is compared with real digits.
+
+python demo.py                                     the newest run's weights, references from the bundled images
+python demo.py runs/NAME --dataset mnist --data-root data
+"""
+
+import argparse
+import json
+import os
+import threading
+
+from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
+from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
+from siamese_mnist.data import DATASETS, DIGIT_NAMES
+from siamese_mnist.matching import Matcher
+
+
+def main() -> None:
+    args = parse_arguments()
+    weights = find_weights(args.weights)
+    model = SiameseNetwork.from_pretrained(weights)
+    matcher = Matcher(model, references(args, model))
+
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import, which takes seconds: asks the network
+    from siamese_mnist.page import Page
+
+    try:
+        app, url = Page(matcher, describe(weights, model)).serve(args.host, args.port, args.share)
+    except OSError as error:
+        where = f"--host {args.host}, port {args.port or '7860 to 7959'}"
+        raise InputError(f"{where}: cannot listen there; name a free port with --port, or leave --host out") from error
+    print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        app.close(verbose=False)
+
+
+def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
+    """Test images of the weights' own classes: bundled, or for symbols of one's own those of the training's folder."""
+    facts = model.training_facts
+    own = not set(model.classes) <= set(DIGIT_NAMES)
+    dataset = args.dataset or (facts.get("dataset", "bundled") if own else "bundled")
+    root = args.data_root or facts.get("data_root", "data")
+    return load_digits(dataset, split="test", root=root, classes=model.classes)
+
+
+def describe(weights: str, model: SiameseNetwork) -> str:
+    """Which weights these are, with their equal error rate."""
+    facts, metrics = model.training_facts, evaluation_folder(weights) / "metrics.json"
+    words = f"Weights: {weights}"
+    if facts:
+        words += f", trained on {facts['images']:,} {facts['dataset']} images"
+    if metrics.is_file():
+        measured = json.loads(metrics.read_text())
+        return f"{words}; EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+    if "validation_eer" in facts:
+        return f"{words}; EER {facts['validation_eer']:.2%} on validation images"
+    return f"{words}; EER not measured, evaluate.py does"
+
+
+def parse_arguments() -> argparse.Namespace:
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "weights",
+        nargs="?",
+        metavar="WEIGHTS",
+        help="a run, a folder of weights, or owner/name on the Hub (default: the newest run)",
+    )
+    arguments.add_argument(
+        "--dataset", choices=DATASETS, help="where the references come from (default: bundled, or the weights' symbols)"
+    )
+    arguments.add_argument("--data-root", metavar="DIR", help="folder of mnist, csv or folder images (default: data)")
+    arguments.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    arguments.add_argument("--port", type=int, metavar="N", help="the port (default: the first free from 7860)")
+    arguments.add_argument("--share", action="store_true", help="also make a public link, through Gradio's servers")
+    args = arguments.parse_args()
+    if args.port is not None and not 1 <= args.port <= 65535:
+        raise InputError(f"--port {args.port} is not 1 to 65535")
+    return args
+
+
+if __name__ == "__main__":
+    run(main)

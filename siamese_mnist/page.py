@@ -1,0 +1,239 @@
+"""The page: match a drawing, compare two, teach a symbol; and the same for programs."""
+
+import dataclasses
+import html
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+from PIL import Image
+from torch import Tensor
+
+from siamese_mnist import markup
+from siamese_mnist.drawing import prepare_drawing
+from siamese_mnist.errors import InputError
+from siamese_mnist.matching import Match, Matcher, Symbol
+from siamese_mnist.sketchpad import data_url, open_drawing, open_image, sketchpad
+
+MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
+LARGEST_UPLOAD = "20mb"
+STYLE = Path(__file__).with_name("page.css")
+LIVE = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
+
+
+@contextmanager
+def _errors_for_clients() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def _prepare(drawing: Any) -> Tensor | None:
+    """A sketchpad's value as an image (1, 1, 28, 28), None while it is blank."""
+    image = open_drawing(drawing)
+    return None if image is None else prepare_drawing(image)
+
+
+def _open(path: str | None) -> Image.Image:
+    if path is None:
+        raise InputError("no image file was given")
+    return open_image(path)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """What belongs to one visitor: which images are the references, and the symbols taught."""
+
+    references: Tensor
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+
+
+class Page:
+    """The handlers of the page, and the page itself."""
+
+    def __init__(self, matcher: Matcher, weights: str) -> None:
+        self.matcher, self.model, self.weights = matcher, matcher.model, weights
+        self.newcomer = Visitor(matcher.sample(torch.Generator().manual_seed(0)))
+        digits = all(len(name) == 1 and name.isdigit() for name in matcher.names)
+        self.kind = "digit" if digits else "symbol"
+        self.hint = f"Draw a {self.kind}: see here which it resembles"
+
+    def match(self, drawing: Any, visitor: Visitor) -> str:
+        """The panel of a drawing's scores."""
+        try:
+            prepared = _prepare(drawing)
+        except InputError as error:
+            return self._panel(visitor, str(error))
+        if prepared is None:
+            return self._panel(visitor, self.hint)
+        found = self.matcher.match(self.matcher.encode(prepared), visitor.references, visitor.symbols)
+        return self._panel(visitor, markup.describe(found), found, prepared)
+
+    def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
+        """Draws new references, and scores the drawing against them."""
+        visitor = dataclasses.replace(visitor, references=self.matcher.sample())
+        return visitor, self.match(drawing, visitor)
+
+    def verify(self, left: Any, right: Any) -> str:
+        """The panel of the verdict on two drawings."""
+        try:
+            a, b = _prepare(left), _prepare(right)
+        except InputError as error:
+            return markup.verify_panel(str(error), None, self.model.threshold)
+        if a is None or b is None:
+            return markup.verify_panel(f"Draw a {self.kind} on each side", None, self.model.threshold)
+        compared = self._compare(a, b)
+        same = compared[0] >= self.model.threshold
+        sentence = f"1: the same {self.kind}" if same else f"0: different {self.kind}s"
+        return markup.verify_panel(sentence, compared, self.model.threshold)
+
+    def random_image(self) -> str:
+        """One of the images that references are drawn from, as a sketchpad's value."""
+        return data_url(markup.picture(self.matcher.digits.images[torch.randint(len(self.matcher.digits), ())]))
+
+    def teach(self, drawing: Any, name: Any, visitor: Visitor) -> tuple[Visitor, Any, str, str]:
+        """Adds an example of a symbol; gives the visitor, the pad's next value, the list of symbols, the panel."""
+        name = " ".join(str(name or "").split())
+        try:
+            visitor = self._learn(_prepare(drawing), name, visitor)
+        except InputError as error:
+            return visitor, gr.skip(), markup.symbol_list(visitor.symbols), self._panel(visitor, str(error))
+        learned = f"Learned “{name}”. Draw it again: is it known?"
+        return visitor, "", markup.symbol_list(visitor.symbols), self._panel(visitor, learned)
+
+    def forget(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str, str]:
+        """Forgets all symbols."""
+        visitor = dataclasses.replace(visitor, symbols={})
+        return visitor, markup.symbol_list({}), self.match(drawing, visitor)
+
+    def match_file(self, image: str | None) -> dict[str, Any]:
+        """An image file: which class wins or null, its mean similarity to each class, and what the network saw."""
+        with _errors_for_clients():
+            prepared = prepare_drawing(_open(image))
+            found = self.matcher.match(self.matcher.encode(prepared), self.newcomer.references, {})
+            return {"winner": found.winner, "scores": found.scores, "prepared": data_url(markup.picture(prepared))}
+
+    def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
+        """Two image files: same (1 or 0), their similarity, their distance, and the threshold that decides."""
+        with _errors_for_clients():
+            similarity, distance = self._compare(prepare_drawing(_open(image_a)), prepare_drawing(_open(image_b)))
+            threshold = self.model.threshold
+            return {
+                "same": int(similarity >= threshold),
+                "similarity": similarity,
+                "distance": distance,
+                "threshold": threshold,
+            }
+
+    def serve(self, host: str = "127.0.0.1", port: int | None = None, share: bool = False) -> tuple[gr.Blocks, str]:
+        """Serves the page in the background; gives the app, to be closed, and its address. OSError if it cannot."""
+        app = self.build()
+        _, local, public = app.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            prevent_thread_lock=True,
+            quiet=True,
+            footer_links=["api"],
+            max_file_size=LARGEST_UPLOAD,
+            enable_monitoring=False,
+            ssr_mode=False,
+            theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            css_paths=STYLE,
+        )
+        return app, public or local
+
+    def build(self) -> gr.Blocks:
+        """The page as a Gradio app, not launched yet."""
+        with gr.Blocks(title="Siamese MNIST", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
+            visitor = gr.State(self.newcomer, time_to_live=3600)
+            gr.HTML(
+                f"<h1>Which {self.kind} does it resemble?</h1>"
+                "<p>Draw one: a siamese network compares it with real ones.</p>",
+                elem_classes="about",
+            )
+            with gr.Tab(f"Match a {self.kind}") as first:
+                match_pad, match_panel = self._build_match(visitor)
+            with gr.Tab("Same or different?"):
+                self._build_verify()
+            with gr.Tab("Teach a symbol"):
+                self._build_teach(visitor)
+            gr.HTML(f'<p class="weights">{html.escape(self.weights)}</p>')
+            first.select(self.match, [match_pad, visitor], match_panel, **LIVE)
+            self._build_api()
+        return app
+
+    def _build_match(self, visitor: gr.State) -> tuple[gr.HTML, gr.HTML]:
+        with gr.Row(elem_classes="columns"):
+            pad = sketchpad(f"Your {self.kind}", f"Draw a {self.kind} here", elem_id="match-pad")
+            with gr.Column():
+                panel = gr.HTML(self.match(None, self.newcomer), elem_id="match-panel", apply_default_css=False)
+                renew = gr.Button("New references", elem_id="renew")
+        pad.input(self.match, [pad, visitor], panel, **LIVE)
+        renew.click(self.renew, [pad, visitor], [visitor, panel], **LIVE)
+        return pad, panel
+
+    def _build_verify(self) -> None:
+        with gr.Row(elem_classes="pads"):
+            pads, buttons = [], []
+            for name in ("left", "right"):
+                with gr.Column():
+                    pads.append(sketchpad(f"The {name} {self.kind}", "Draw here", elem_id=f"{name}-pad"))
+                    buttons.append(gr.Button(f"Random {self.kind}", elem_id=f"{name}-random"))
+        panel = gr.HTML(self.verify(None, None), elem_id="verify-panel", apply_default_css=False)
+        for pad, button in zip(pads, buttons):
+            pad.input(self.verify, pads, panel, **LIVE)
+            button.click(self.random_image, None, pad, **LIVE).then(self.verify, pads, panel, **LIVE)
+
+    def _build_teach(self, visitor: gr.State) -> None:
+        with gr.Row(elem_classes="columns"):
+            pad = sketchpad("Your symbol", "Draw anything: a star, a letter", elem_id="teach-pad")
+            with gr.Column():
+                with gr.Row(elem_classes="lesson"):
+                    name = gr.Textbox(label="Its name", max_length=LONGEST_NAME, elem_id="teach-name", scale=3)
+                    teach = gr.Button("Teach", variant="primary", elem_id="teach", min_width=60)
+                    forget = gr.Button("Forget all", elem_id="forget", min_width=60)
+                taught = gr.HTML(markup.symbol_list({}), elem_id="taught", apply_default_css=False)
+                start = self._panel(self.newcomer, "Draw a symbol, name it, teach it; then draw it again")
+                panel = gr.HTML(start, elem_id="teach-panel", apply_default_css=False)
+        pad.input(self.match, [pad, visitor], panel, **LIVE)
+        gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], [visitor, pad, taught, panel], **LIVE)
+        forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE)
+
+    def _build_api(self) -> None:
+        files = [gr.File(visible=False, label=label) for label in ("image", "image_a", "image_b")]
+        answers = [gr.JSON(visible=False) for _ in range(2)]
+        gr.Button(visible=False).click(self.match_file, files[0], answers[0], api_name="match")
+        gr.Button(visible=False).click(self.verify_files, files[1:], answers[1], api_name="verify")
+
+    def _learn(self, image: Tensor | None, name: str, visitor: Visitor) -> Visitor:
+        known = visitor.symbols.get(name)
+        if image is None:
+            raise InputError("draw an example first")
+        if not 1 <= len(name) <= LONGEST_NAME:
+            raise InputError(f"give it a name of 1 to {LONGEST_NAME} characters")
+        if name in self.matcher.names:
+            raise InputError(f"{name} is known already: give it another name")
+        if known is None and len(visitor.symbols) == MOST_SYMBOLS:
+            raise InputError(f"{MOST_SYMBOLS} symbols are the most: forget them to start anew")
+        if known is not None and len(known.images) == MOST_EXAMPLES:
+            raise InputError(f"{MOST_EXAMPLES} examples are the most: draw it now, and see it matched")
+        embedding = self.matcher.encode(image)
+        if known is not None:
+            image, embedding = torch.cat([known.images, image]), torch.cat([known.embeddings, embedding])
+        return dataclasses.replace(visitor, symbols={**visitor.symbols, name: Symbol(image, embedding)})
+
+    def _panel(
+        self, visitor: Visitor, sentence: str, match: Match | None = None, prepared: Tensor | None = None
+    ) -> str:
+        shown = dict(zip(self.matcher.names, self.matcher.digits.images[visitor.references[:, 0]]))
+        shown |= {name: symbol.images[0] for name, symbol in visitor.symbols.items()}
+        return markup.match_panel(sentence, shown, match, prepared)
+
+    def _compare(self, a: Tensor, b: Tensor) -> tuple[float, float]:
+        return self.matcher.verify(self.matcher.encode(a), self.matcher.encode(b))
