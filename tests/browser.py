@@ -1,0 +1,91 @@
+"""A real browser on the page: drawing with the mouse or a finger, and what must never happen."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Locator, Page, expect
+from strokes import Stroke
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+WAIT = 15_000  # milliseconds
+TABS = ("Match a digit", "Same or different?", "Teach a symbol")
+
+
+def find_chromium() -> str | None:
+    """A Chromium of the system; None if there is none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@contextmanager
+def visit(browser: Browser, url: str, **options) -> Iterator[Page]:
+    """A page of a new visitor; afterwards it has asked nobody else for anything, and no error is in its console."""
+    context = browser.new_context(**{"viewport": DESKTOP, **options})
+    page, wrong = context.new_page(), []
+    page.on("request", lambda request: is_foreign(request.url, url) and wrong.append(request.url))
+    page.on("response", lambda response: response.status >= 400 and wrong.append(f"{response.status} {response.url}"))
+    page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#match-pad canvas")).to_be_visible(timeout=WAIT)
+    yield page
+    context.close()
+    assert not wrong
+
+
+def is_foreign(address: str, url: str) -> bool:
+    return not address.startswith((url, "data:", "blob:", url.replace("http", "ws", 1)))
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def sentence(page: Page, panel: str) -> Locator:
+    return page.locator(f"#{panel} [role=status]")
+
+
+def draw_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
+    """Draws with the mouse; the strokes are in the canvas's 280 × 280 pixels."""
+    for stroke in strokes:
+        points = [to_screen(page, pad, point) for point in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point, steps=2)
+        page.mouse.up()
+
+
+def touch_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
+    """Draws with a finger."""
+    page.locator(f"#{pad} canvas").scroll_into_view_if_needed()
+    device = page.context.new_cdp_session(page)
+
+    def send(kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y} for x, y in points]
+        device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    for stroke in strokes:
+        points = [to_screen(page, pad, point) for point in stroke]
+        send("touchStart", points[0])
+        for point in points[1:]:
+            send("touchMove", point)
+        send("touchEnd")
+
+
+def to_screen(page: Page, pad: str, point: tuple[float, float]) -> tuple[float, float]:
+    box = page.locator(f"#{pad} canvas").bounding_box()
+    return box["x"] + point[0] * box["width"] / 280, box["y"] + point[1] * box["height"] / 280
+
+
+def clear(page: Page, pad: str) -> None:
+    page.locator(f"#{pad}").get_by_role("button", name="Clear").click()
