@@ -42,7 +42,12 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
     own = not set(model.classes) <= set(DIGIT_NAMES)
     dataset = args.dataset or (facts.get("dataset", "bundled") if own else "bundled")
     root = args.data_root or facts.get("data_root", "data")
-    return load_digits(dataset, split="test", root=root, classes=model.classes)
+    try:
+        return load_digits(dataset, split="test", root=root, classes=model.classes)
+    except InputError as error:
+        if args.dataset:
+            raise
+        raise InputError(f"{error}; say with --dataset and --data-root where the references come from") from error
 
 
 def describe(weights: str, model: SiameseNetwork) -> str:

@@ -63,7 +63,7 @@ class Page:
         self.kind = "digit" if digits else "symbol"
         self.hint = f"Draw a {self.kind}: see here which it resembles"
 
-    def match(self, drawing: Any, visitor: Visitor) -> str:
+    def show_match(self, drawing: Any, visitor: Visitor) -> str:
         """The panel of a drawing's scores."""
         try:
             prepared = _prepare(drawing)
@@ -77,9 +77,9 @@ class Page:
     def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
         """Draws new references, and scores the drawing against them."""
         visitor = dataclasses.replace(visitor, references=self.matcher.sample())
-        return visitor, self.match(drawing, visitor)
+        return visitor, self.show_match(drawing, visitor)
 
-    def verify(self, left: Any, right: Any) -> str:
+    def show_verdict(self, left: Any, right: Any) -> str:
         """The panel of the verdict on two drawings."""
         try:
             a, b = _prepare(left), _prepare(right)
@@ -109,7 +109,7 @@ class Page:
     def forget(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str, str]:
         """Forgets all symbols."""
         visitor = dataclasses.replace(visitor, symbols={})
-        return visitor, markup.symbol_list({}), self.match(drawing, visitor)
+        return visitor, markup.symbol_list({}), self.show_match(drawing, visitor)
 
     def match_file(self, image: str | None) -> dict[str, Any]:
         """An image file: which class wins or null, its mean similarity to each class, and what the network saw."""
@@ -164,7 +164,7 @@ class Page:
             with gr.Tab("Teach a symbol"):
                 self._build_teach(visitor)
             gr.HTML(f'<p class="weights">{html.escape(self.weights)}</p>')
-            first.select(self.match, [match_pad, visitor], match_panel, **LIVE)
+            first.select(self.show_match, [match_pad, visitor], match_panel, **LIVE)
             self._build_api()
         return app
 
@@ -172,9 +172,9 @@ class Page:
         with gr.Row(elem_classes="columns"):
             pad = sketchpad(f"Your {self.kind}", f"Draw a {self.kind} here", elem_id="match-pad")
             with gr.Column():
-                panel = gr.HTML(self.match(None, self.newcomer), elem_id="match-panel", apply_default_css=False)
+                panel = gr.HTML(self.show_match(None, self.newcomer), elem_id="match-panel", apply_default_css=False)
                 renew = gr.Button("New references", elem_id="renew")
-        pad.input(self.match, [pad, visitor], panel, **LIVE)
+        pad.input(self.show_match, [pad, visitor], panel, **LIVE)
         renew.click(self.renew, [pad, visitor], [visitor, panel], **LIVE)
         return pad, panel
 
@@ -185,10 +185,10 @@ class Page:
                 with gr.Column():
                     pads.append(sketchpad(f"The {name} {self.kind}", "Draw here", elem_id=f"{name}-pad"))
                     buttons.append(gr.Button(f"Random {self.kind}", elem_id=f"{name}-random"))
-        panel = gr.HTML(self.verify(None, None), elem_id="verify-panel", apply_default_css=False)
+        panel = gr.HTML(self.show_verdict(None, None), elem_id="verify-panel", apply_default_css=False)
         for pad, button in zip(pads, buttons):
-            pad.input(self.verify, pads, panel, **LIVE)
-            button.click(self.random_image, None, pad, **LIVE).then(self.verify, pads, panel, **LIVE)
+            pad.input(self.show_verdict, pads, panel, **LIVE)
+            button.click(self.random_image, None, pad, **LIVE).then(self.show_verdict, pads, panel, **LIVE)
 
     def _build_teach(self, visitor: gr.State) -> None:
         with gr.Row(elem_classes="columns"):
@@ -201,7 +201,7 @@ class Page:
                 taught = gr.HTML(markup.symbol_list({}), elem_id="taught", apply_default_css=False)
                 start = self._panel(self.newcomer, "Draw a symbol, name it, teach it; then draw it again")
                 panel = gr.HTML(start, elem_id="teach-panel", apply_default_css=False)
-        pad.input(self.match, [pad, visitor], panel, **LIVE)
+        pad.input(self.show_match, [pad, visitor], panel, **LIVE)
         gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], [visitor, pad, taught, panel], **LIVE)
         forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE)
 

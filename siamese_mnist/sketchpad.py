@@ -1,7 +1,6 @@
 """The canvas to draw on, a Gradio component: it scores at pen-up, where gr.Sketchpad takes a second."""
 
 import base64
-import binascii
 import html
 import io
 from pathlib import Path
@@ -60,9 +59,10 @@ def open_drawing(value: Any) -> Image.Image | None:
     if not isinstance(value, str) or not value.startswith(PREFIX) or len(value) > LONGEST_URL:
         raise InputError(f"a drawing is a PNG data URL of at most {LONGEST_URL:,} characters")
     try:
-        return open_image(io.BytesIO(base64.b64decode(value.removeprefix(PREFIX), validate=True)))
-    except binascii.Error as error:
+        content = base64.b64decode(value.removeprefix(PREFIX), validate=True)
+    except ValueError as error:
         raise InputError(f"the drawing is not in base 64 ({error})") from error
+    return open_image(io.BytesIO(content))
 
 
 def open_image(file: Any) -> Image.Image:

@@ -1,0 +1,83 @@
+"""demo.py as a user starts it: its line, its errors, its end; and references by the weights' classes."""
+
+import argparse
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+from conftest import REPOSITORY, assert_one_line_error
+from strokes import draw, place
+
+import demo
+from siamese_mnist import SiameseNetwork
+
+
+def test_it_says_where_it_is_and_answers_and_ends_with_ctrl_c(trained_run, tmp_path, monkeypatch, capsys):
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    environment.pop("GRADIO_ANALYTICS_ENABLED")
+    process = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "demo.py"), str(trained_run)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/", line).group()
+        assert str(trained_run / "best") in line
+        assert re.search(r"EER \d+\.\d\d% on", httpx.get(address, timeout=60).text)
+
+        readme = (REPOSITORY / "README.md").read_text()
+        snippet = next(
+            each for each in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "gradio_client" in each
+        )
+        for digit, name in ((7, "seven"), (2, "two")):
+            draw(place(digit, 150, 90, 50), 14).save(tmp_path / f"{name}.png")
+        monkeypatch.chdir(tmp_path)
+        exec(snippet.replace("http://127.0.0.1:7860", address), {})
+        assert capsys.readouterr().out.splitlines()[-2:] == ["7", "0"]
+
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+        assert (output, errors, process.returncode) == ("", "", 0)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_symbols_of_ones_own_are_compared_with_themselves(tmp_path):
+    for digit, name in ((1, "bar"), (0, "ring")):
+        folder = tmp_path / "symbols" / name
+        folder.mkdir(parents=True)
+        for index in range(10):
+            draw(place(digit, 120 + 4 * index, 20 + 5 * index, 10 + 2 * index), 8 + index).save(folder / f"{index}.png")
+    facts = {"dataset": "folder", "data_root": str(tmp_path / "symbols"), "images": 16, "validation_eer": 0.125}
+    network = SiameseNetwork(classes=("bar", "ring"), training=facts)
+    digits = demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+    assert {digits.class_names[label] for label in digits.labels} == {"bar", "ring"}
+    assert demo.describe("w", network).endswith("16 folder images; EER 12.50% on validation images")
+
+
+def test_some_digits_only_are_compared_with_those():
+    network = SiameseNetwork(classes=("0", "1", "2"))
+    digits = demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+    assert digits.classes == [0, 1, 2]
+    assert len(digits) == 150
+
+
+def test_errors_are_one_line(run_script, trained_run, tmp_path):
+    assert_one_line_error(run_script("demo.py", cwd=tmp_path), "no weights", "train.py")
+    assert_one_line_error(run_script("demo.py", tmp_path / "none"), "none", "train.py")
+    assert_one_line_error(run_script("demo.py", trained_run, "--port", 0), "--port 0", "65535")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert_one_line_error(run_script("demo.py", trained_run, "--port", port), str(port), "--port")
+    SiameseNetwork(classes=("star", "moon")).save_pretrained(tmp_path / "symbols")
+    assert_one_line_error(run_script("demo.py", tmp_path / "symbols"), "star", "--dataset")

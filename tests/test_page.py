@@ -1,0 +1,225 @@
+"""The page without a browser: its handlers, its API, and what hostile callers get."""
+
+import base64
+import io
+import json
+import re
+import struct
+import uuid
+import zlib
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from conftest import as_png
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from strokes import DIGITS, draw, place
+
+from siamese_mnist import SiameseNetwork, load_digits, prepare_drawing
+from siamese_mnist.matching import Matcher, Symbol
+from siamese_mnist.page import MOST_EXAMPLES, MOST_SYMBOLS, Page
+from siamese_mnist.sketchpad import PREFIX, data_url
+
+
+def drawing(digit, height=180):
+    return data_url(draw(place(digit, height, 60, 40), 16))
+
+
+def said(panel):
+    return re.search(r'role="status"[^>]*>([^<]*)<', panel).group(1)
+
+
+@pytest.fixture(scope="module")
+def client(site):
+    return Client(site, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawings")
+    for digit in DIGITS:
+        draw(place(digit, 150, 90, 50), 14).save(folder / f"{digit}.png")
+    return folder
+
+
+def test_the_score_is_the_mean_similarity_to_the_references(page_app):
+    matcher, references = page_app.matcher, page_app.newcomer.references
+    image = prepare_drawing(draw(place(5, 180, 60, 40), 16))
+    found = matcher.match(matcher.encode(image), references, {})
+    for label, name in enumerate(matcher.names):
+        assert (matcher.digits.labels[references[label]] == label).all()
+        assert len(set(references[label].tolist())) == 20
+        one_by_one = [matcher.model(image, matcher.digits.images[i][None]).sigmoid().item() for i in references[label]]
+        assert found.scores[name] == pytest.approx(np.mean(one_by_one), abs=1e-4)
+    assert found.winner == "5"
+
+
+def test_a_class_wins_from_the_rejection_threshold_and_a_symbol_from_the_threshold(page_app):
+    matcher, references = page_app.matcher, page_app.newcomer.references
+    embedding = matcher.encode(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
+    score, model = matcher.match(embedding, references, {}).scores["5"], matcher.model
+    kept = model.threshold, model.rejection_threshold
+    try:
+        model.rejection_threshold = score + 1e-4
+        assert matcher.match(embedding, references, {}).winner is None
+        same = Symbol(torch.zeros(1, 1, 28, 28), embedding)
+        model.threshold = matcher.match(embedding, references, {"s": same}).scores["s"] - 1e-4
+        assert matcher.match(embedding, references, {"s": same}).winner == "s"
+        model.threshold += 2e-4
+        assert matcher.match(embedding, references, {"s": same}).winner is None
+        model.rejection_threshold = score - 1e-4
+        assert matcher.match(embedding, references, {}).winner == "5"
+    finally:
+        model.threshold, model.rejection_threshold = kept
+
+
+def test_the_panel_tells_scores_in_words_and_in_order(page_app):
+    panel = page_app.show_match(drawing(8), page_app.newcomer)
+    assert re.fullmatch(r"Looks like an 8 \(\d\.\d\d\); next \d \(\d\.\d\d\)", said(panel))
+    assert re.findall(r"<strong[^>]*>(\d)", panel) == list("0123456789")
+    assert panel.count('class="card winner"') == 1
+    assert said(page_app.show_match("", page_app.newcomer)).startswith("Draw a digit")
+
+
+def test_what_resembles_nothing_is_not_like_any_digit(page_app, monkeypatch):
+    monkeypatch.setattr(page_app.model, "rejection_threshold", 0.9999)
+    scribble = draw([[(20, 20), (260, 30), (30, 100), (250, 120), (90, 260), (200, 20)]], 14)
+    panel = page_app.show_match(data_url(scribble), page_app.newcomer)
+    assert re.fullmatch(r"Not like any digit; nearest is \d \(\d\.\d\d\)", said(panel))
+    assert "winner" not in panel
+
+
+def test_teaching_has_its_limits(page_app):
+    visitor = page_app.newcomer
+    for _ in range(MOST_EXAMPLES):
+        visitor, pad, _, panel = page_app.teach(drawing(4), "  a   boat ", visitor)
+        assert pad == ""
+        assert said(panel).startswith("Learned “a boat”")
+    assert len(visitor.symbols["a boat"].images) == MOST_EXAMPLES
+    for index in range(1, MOST_SYMBOLS):
+        visitor = page_app.teach(drawing(4), f"s{index}", visitor)[0]
+    refused = {"a boat": "5 examples", "one more": "8 symbols", "7": "7 is known already", "": "name", "x" * 21: "name"}
+    for name, words in refused.items():
+        after, _, _, panel = page_app.teach(drawing(4), name, visitor)
+        assert words in said(panel)
+        assert after is visitor
+    assert page_app.forget("", visitor)[0].symbols == {}
+    assert page_app.newcomer.symbols == {}
+
+
+def test_match_and_verify_answer_programs(client, files):
+    for digit in (3, 7):
+        answer = client.predict(handle_file(files / f"{digit}.png"), api_name="/match")
+        assert answer["winner"] == str(digit)
+        assert list(answer["scores"]) == list("0123456789")
+        assert max(answer["scores"], key=answer["scores"].get) == str(digit)
+        prepared = Image.open(io.BytesIO(base64.b64decode(answer["prepared"].removeprefix(PREFIX))))
+        expected = prepare_drawing(Image.open(files / f"{digit}.png"))[0, 0]
+        assert np.abs(np.asarray(prepared) / 255 - expected.numpy()).max() <= 0.5 / 255 + 1e-6
+    for a, b, same in ((7, 7, 1), (7, 2, 0)):
+        answer = client.predict(handle_file(files / f"{a}.png"), handle_file(files / f"{b}.png"), api_name="/verify")
+        assert set(answer) == {"same", "similarity", "distance", "threshold"}
+        assert answer["same"] == same == int(answer["similarity"] >= answer["threshold"])
+        assert answer["distance"] >= 0
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/match", "/verify"}
+
+
+def png_of_size(width, height):
+    """The smallest PNG that says it is that large."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    row = zlib.compress(bytes((width + 7) // 8 + 1) * height)
+    chunks = [head, b"IDAT" + row, b"IEND"]
+    body = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+FILES = {
+    "text": b"hello",
+    "nothing.png": b"",
+    "picture.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+    "truncated.png": as_png(draw(place(3, 180, 60, 40), 16))[:-300],
+    "pixel.png": png_of_size(1, 1),
+    "huge.png": png_of_size(20_000, 20_000),
+    "blank.png": as_png(Image.new("L", (280, 280), 255)),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_hostile_file_gets_a_clear_message(client, files, tmp_path, name):
+    (tmp_path / name).write_bytes(FILES[name])
+    with pytest.raises(AppError, match=r"no whole image|can be used|nothing is drawn") as caught:
+        client.predict(handle_file(tmp_path / name), api_name="/match")
+    assert "Traceback" not in str(caught.value)
+    assert client.predict(handle_file(files / "7.png"), api_name="/match")["winner"] == "7"
+
+
+@pytest.mark.parametrize("payload", [None, "", [], "text", {}, 7, {"path": "/etc/passwd"}, {"path": "../README.md"}])
+def test_a_hostile_body_ends_in_an_error_and_the_server_goes_on(site, client, files, payload):
+    if payload == {"path": "/etc/passwd"}:
+        payload["meta"] = {"_type": "gradio.FileData"}
+    answer = httpx.post(f"{site}gradio_api/call/match", json={"data": [payload]}, timeout=60)
+    if answer.status_code == 200:
+        events = httpx.get(f"{site}gradio_api/call/match/{answer.json()['event_id']}", timeout=60).text
+        assert "event: error" in events
+        assert "root:" not in events
+    else:
+        assert 400 <= answer.status_code < 500
+    assert client.predict(handle_file(files / "7.png"), api_name="/match")["winner"] == "7"
+
+
+def call_page(site, function, data):
+    """What a handler of the page answers to a forged message: the raw outputs, or None for an error."""
+    config = httpx.get(f"{site}config").json()
+    index = next(each["id"] for each in config["dependencies"] if each["api_name"] == function)
+    session = uuid.uuid4().hex
+    body = {"data": data, "fn_index": index, "session_hash": session}
+    assert httpx.post(f"{site}gradio_api/queue/join", json=body, timeout=120).status_code == 200
+    with httpx.stream("GET", f"{site}gradio_api/queue/data?session_hash={session}", timeout=120) as stream:
+        for line in stream.iter_lines():
+            message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+            if message.get("msg") == "process_completed":
+                return message["output"].get("data")
+    return None
+
+
+HOSTILE = {
+    "list": [1, 2],
+    "text": "seven",
+    "SVG": "data:image/svg+xml;base64,PHN2Zy8+",
+    "no base 64": PREFIX + "§§",
+    "truncated": drawing(3)[:-400],
+    "no image": PREFIX + base64.b64encode(b"hello").decode(),
+    "one pixel": PREFIX + base64.b64encode(png_of_size(1, 1)).decode(),
+    "20,000 × 20,000": PREFIX + base64.b64encode(png_of_size(20_000, 20_000)).decode(),
+    "50 MB": PREFIX + "A" * 50_000_000,
+    "NaN": [[float("nan")] * 28] * 28,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_drawing_gets_a_clear_message(site, page_app, name):
+    if name == "NaN":  # no JSON, so it can only come from Python
+        panel = page_app.show_match(HOSTILE[name], page_app.newcomer)
+    else:
+        panel = call_page(site, "show_match", [HOSTILE[name], None])[0]
+    assert re.search(r"PNG data URL|base 64|[Nn]o whole image|can be used", said(panel))
+    assert said(call_page(site, "show_match", [drawing(7), None])[0]).startswith("Looks like a 7")
+
+
+def test_wrong_ids_and_paths_reach_nothing(site):
+    body = {"data": [""], "fn_index": 999, "session_hash": "x"}
+    assert httpx.post(f"{site}gradio_api/queue/join", json=body).status_code >= 400
+    for path in ("/etc/passwd", "../../README.md", "%2e%2e%2f%2e%2e%2fREADME.md", "weights"):
+        answer = httpx.get(f"{site}gradio_api/file={path}")
+        assert answer.status_code in (403, 404), path
+
+
+def test_the_classes_are_those_of_the_weights(trained_run):
+    model = SiameseNetwork.from_pretrained(trained_run / "best")
+    page = Page(Matcher(model, load_digits("bundled", split="test", classes="3,7")), "")
+    panel = page.show_match(drawing(7), page.newcomer)
+    assert re.findall(r"<strong[^>]*>(\d)", panel) == ["3", "7"]
+    assert said(panel).startswith("Looks like a 7")
