@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from siamese_mnist.augment import augment
+from siamese_mnist.augment import FLAGS, _flag, augment
 
 
 def generator(seed):
@@ -43,3 +44,22 @@ def test_stroke_width_and_position_vary(train_digits):
     assert ink.max() > 1.3 * ink.min()
     columns = (changed.sum(1) * torch.arange(28)).sum(1) / ink
     assert columns.max() - columns.min() > 3
+
+
+def test_a_flag_goes_down_to_the_left_from_the_top(train_digits, monkeypatch):
+    monkeypatch.setattr("siamese_mnist.augment.FLAGS", 1.0)
+    ones = train_digits.images[train_digits.labels == 1] / 255
+    added = (_flag(ones, generator(0)) - ones)[:, 0]
+    assert added.min() >= 0
+    ink, axis, weight = (ones[:, 0] > 0.5).float(), torch.arange(28.0), added.sum((1, 2))
+    assert (weight > 1).float().mean() > 0.95
+    top = ink.amax(2).argmax(1)
+    begin = ink[torch.arange(len(ink)), top]
+    assert ((added.sum(2) @ axis) / weight > top).float().mean() > 0.95
+    assert ((added.sum(1) @ axis) / weight < begin @ axis / begin.sum(1)).float().mean() > 0.95
+
+
+def test_only_some_images_get_a_flag(train_digits):
+    images = train_digits.images / 255
+    untouched = (_flag(images, generator(0)) == images).flatten(1).all(1).float().mean()
+    assert untouched == pytest.approx(1 - FLAGS, abs=0.05)
