@@ -7,7 +7,7 @@ python demo.py runs/NAME --dataset mnist --data-root data
 import argparse
 import json
 import os
-import threading
+import time
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
 from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
@@ -31,7 +31,8 @@ def main() -> None:
         raise InputError(f"{where}: cannot listen there; name a free port with --port, or leave --host out") from error
     print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(0.5)
     except KeyboardInterrupt:
         app.close(verbose=False)
 

@@ -13,6 +13,7 @@ SMALLEST, LARGEST = 8, 4096  # pixels a side
 WORKING = 560  # larger images are made this large first, which also averages the noise of a photo
 BOX, FRAME = 20, 28  # the longer side of MNIST's digits, and of its images
 FINE = 5  # stroke widths are measured and changed with this many points a pixel
+INVISIBLE = 0.002  # contrast, of the whole range
 FAINTEST = 0.08  # contrast of ink with its background, of the whole range
 STRONG, WEAK = 0.5, 0.2  # of the ink's contrast: a stroke has a part that strong, and ends where it is that weak
 SPECK = 0.03  # of the area of the largest part
@@ -94,8 +95,9 @@ def _bytes(values: ArrayLike) -> np.ndarray:
 
 def _find_ink(pixels: np.ndarray) -> np.ndarray:
     """Ink (H, W) in [0, 1] of pixels (4, H, W): what differs from the border, without specks and noise."""
-    border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
-    contrast = np.abs(pixels - np.median(border, axis=1)[:, None, None]).max(axis=0)
+    background = _background(pixels)
+    contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
+    contrast[contrast < INVISIBLE] = 0
     cubes = contrast * contrast * contrast
     level = (cubes * contrast).sum() / max(cubes.sum(), 1e-9)  # a mean that weak noise and few specks hardly move
     if level < FAINTEST:
@@ -110,6 +112,24 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
         raise InputError("nothing is drawn")
     ink = contrast * ndimage.maximum_filter(mask, 3)  # with the faint rim of the strokes
     return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
+
+
+def _background(pixels: np.ndarray) -> np.ndarray:
+    """What lies behind the ink, (4, 1, 1) or (4, H, W): the border's colour, or in a shaded photo its plane."""
+    colours = _border(pixels)
+    middle = np.median(colours, axis=1, keepdims=True)
+    off = np.abs(colours - middle).max(axis=0)
+    if np.median(off) < INVISIBLE:
+        return middle[:, :, None]
+    y, x = np.indices(pixels.shape[1:], np.float32)
+    planes = np.stack([np.ones_like(x), x, y])
+    usual = off <= 3 * np.median(off)  # ink may cross the border
+    weights, *_ = np.linalg.lstsq(_border(planes)[:, usual].T, colours[:, usual].T)
+    return np.clip(np.tensordot(weights.T, planes, 1), 0, 1)
+
+
+def _border(planes: np.ndarray) -> np.ndarray:
+    return np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
 
 
 def _crop(ink: np.ndarray) -> np.ndarray:

@@ -126,9 +126,17 @@ def test_specks_noise_and_jpeg_are_not_ink():
     photo = Image.fromarray((60 + 0.6 * pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8))
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=40)
-    noisy = {"specks": specks.astype(np.uint8), "JPEG of a photo": Image.open(file)}
+    shade = np.linspace(0.55, 1, 280)[:, None] * np.linspace(0.8, 1, 280)
+    shaded = (shade * (60 + 0.6 * pixels) + random.normal(0, 3, pixels.shape)).clip(0, 255).astype(np.uint8)
+    noisy = {"specks": specks.astype(np.uint8), "JPEG of a photo": Image.open(file), "shaded photo": shaded}
     for name, image in noisy.items():
         assert difference(image, FIVE) < 0.03, name
+
+
+def test_ink_may_cross_the_border():
+    strokes = [[(0, 60), (200, 60)], [(200, 60), (110, 280)]]
+    inside = [[(x / 2 + 60, y / 2 + 60) for x, y in stroke] for stroke in strokes]
+    assert difference(draw(strokes, 20), prepare_drawing(draw(inside, 10))) < 0.05
 
 
 def test_a_photo_on_its_side_is_turned_up():
