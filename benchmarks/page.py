@@ -1,0 +1,161 @@
+"""How fast the page is: scoring, loading, pen-up to result in Chromium, twenty clients at once, Ctrl-C.
+
+python -m benchmarks.page runs/default
+
+Wants Chromium and Linux (memory is read from /proc).
+"""
+
+import argparse
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from gradio_client import Client, handle_file
+from PIL import Image, ImageDraw
+from playwright.sync_api import Page, sync_playwright
+from tqdm import tqdm
+
+from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
+from siamese_mnist.cli import find_weights, parser, run
+from siamese_mnist.matching import Matcher
+
+DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 5, 20, 50
+SEVEN, ONE = [(70, 60), (200, 60), (130, 230)], [(150, 50), (135, 230)]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+WATCH = """() => {
+    window.waits = [];
+    document.querySelector('#match-pad canvas').addEventListener('pointerup', () => { window.up = performance.now(); });
+    new MutationObserver(() => requestAnimationFrame(() => {
+        if (window.up) window.waits.push(performance.now() - window.up);
+        window.up = 0;
+    })).observe(document.querySelector('#match-panel'), { subtree: true, childList: true, characterData: true });
+}"""
+
+
+def main() -> None:
+    weights = find_weights(parse_arguments().weights)
+    report("scoring a drawing, 200 references", median_scoring(weights), "ms", f"median of {DRAWINGS}")
+    started = time.perf_counter()
+    server = subprocess.Popen([sys.executable, "demo.py", weights], stdout=subprocess.PIPE, text=True)
+    try:
+        found = re.search(r"http://\S+", server.stdout.readline())
+        if not found:
+            raise InputError("demo.py did not start; start it by hand to see why")
+        report("from the command to the page", time.perf_counter() - started, "s", "once")
+        browse(found.group())
+        crowd(found.group(), server.pid)
+        started = time.perf_counter()
+        server.send_signal(signal.SIGINT)
+        server.wait()
+        report("Ctrl-C to the end", time.perf_counter() - started, "s", "once")
+    finally:
+        server.kill()
+
+
+def median_scoring(weights: str) -> float:
+    """Milliseconds from a drawing of 280 × 280 to its scores."""
+    matcher = Matcher(SiameseNetwork.from_pretrained(weights), load_digits("bundled", split="test"))
+    references, times = matcher.sample(torch.Generator().manual_seed(0)), []
+    for _ in range(DRAWINGS):
+        image = seven()
+        started = time.perf_counter()
+        matcher.match(matcher.encode(prepare_drawing(image)), references, {})
+        times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times)
+
+
+def browse(url: str) -> None:
+    """Loads the page, and draws on it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        loads = []
+        for _ in range(LOADS):
+            page = browser.new_context().new_page()
+            started = time.perf_counter()
+            page.goto(url, wait_until="commit")
+            page.locator("#match-pad canvas").wait_for()
+            loads.append(time.perf_counter() - started)
+        report("page load until it can be drawn on", statistics.median(loads), "s", f"median of {LOADS}, new visitors")
+        page.evaluate(WATCH)
+        for index in tqdm(range(PEN_UPS), desc="pen-ups", leave=False):
+            pen(page, ONE if index % 2 else SEVEN)
+            page.wait_for_function("n => window.waits.length > n", arg=index)
+            page.locator("#match-pad .clear").click()
+            page.wait_for_function("!document.querySelector('#match-panel .winner, #match-panel .seen img')")
+        waits = page.evaluate("window.waits")[:PEN_UPS]
+        report("pen-up to updated page", statistics.median(waits), "ms", f"median of {PEN_UPS}, worst {max(waits):.0f}")
+        browser.close()
+
+
+def pen(page: Page, points: list[tuple[int, int]]) -> None:
+    box = page.locator("#match-pad canvas").bounding_box()
+    at = [(box["x"] + x, box["y"] + y) for x, y in points]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for point in at[1:]:
+        page.mouse.move(*point, steps=8)
+    page.mouse.up()
+
+
+def crowd(url: str, server: int) -> None:
+    """Twenty clients at once; the server's memory from the 100th call to the last."""
+    with tempfile.TemporaryDirectory() as folder:
+        seven().save(Path(folder) / "seven.png")
+        file = handle_file(Path(folder) / "seven.png")
+        clients = [Client(url, verbose=False) for _ in range(CLIENTS)]
+        bar = tqdm(total=CLIENTS * CALLS, desc="calls", leave=False)
+        memory: list[float] = []
+
+        def call(client: Client) -> int:
+            wrong = 0
+            for _ in range(CALLS):
+                try:
+                    wrong += client.predict(file, api_name="/match")["scores"]["7"] < 0.5
+                except Exception:
+                    wrong += 1
+                bar.update()
+                if bar.n >= 100:
+                    memory.append(resident(server))
+            return wrong
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            wrong = sum(pool.map(call, clients))
+        seconds = time.perf_counter() - started
+        bar.close()
+    report(f"{CLIENTS} clients, {CALLS} calls each", CLIENTS * CALLS / seconds, "calls/s", f"{wrong} errors")
+    report("memory, 100th call to the last", memory[-1] - memory[0], "MB", f"{memory[-1]:.0f} MB in all")
+
+
+def resident(process: int) -> float:
+    """MB of memory that a process holds."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) / 1024
+
+
+def seven() -> Image.Image:
+    image = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(image).line(SEVEN, fill=0, width=16, joint="curve")
+    return image
+
+
+def report(what: str, value: float, unit: str, how: str) -> None:
+    print(f"{what:38}{value:9.2f} {unit:8}{how}", flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    arguments = parser(__doc__)
+    arguments.add_argument("weights", nargs="?", metavar="WEIGHTS", help="a run or a folder of weights")
+    return arguments.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)
