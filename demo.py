@@ -10,7 +10,7 @@ import os
 import time
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
+from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
 from siamese_mnist.data import DATASETS, DIGIT_NAMES
 from siamese_mnist.matching import Matcher
 
@@ -67,12 +67,7 @@ def describe(weights: str, model: SiameseNetwork) -> str:
 
 def parse_arguments() -> argparse.Namespace:
     arguments = parser(__doc__)
-    arguments.add_argument(
-        "weights",
-        nargs="?",
-        metavar="WEIGHTS",
-        help="a run, a folder of weights, or owner/name on the Hub (default: the newest run)",
-    )
+    add_weights(arguments)
     arguments.add_argument(
         "--dataset", choices=DATASETS, help="where the references come from (default: bundled, or the weights' symbols)"
     )

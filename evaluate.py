@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
+from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
 from siamese_mnist.data import DATASETS
 from siamese_mnist.device import pick_device
 from siamese_mnist.evaluation import (
@@ -123,12 +123,7 @@ def print_table(metrics: dict[str, Any]) -> None:
 
 def parse_arguments() -> Any:
     arguments = parser(__doc__)
-    arguments.add_argument(
-        "weights",
-        nargs="?",
-        metavar="WEIGHTS",
-        help="a run, a folder of weights, or owner/name on the Hub (default: the newest run)",
-    )
+    add_weights(arguments)
     arguments.add_argument("--dataset", choices=DATASETS, help="where the images come from (default: as in training)")
     arguments.add_argument(
         "--data-root", metavar="DIR", help="folder of mnist, csv or folder images (default: as in training)"

@@ -24,7 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
-from siamese_mnist.cli import find_weights, parser, run
+from siamese_mnist.cli import add_weights, find_weights, parser, run
 from siamese_mnist.matching import Matcher
 
 DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 5, 20, 50
@@ -153,7 +153,7 @@ def report(what: str, value: float, unit: str, how: str) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     arguments = parser(__doc__)
-    arguments.add_argument("weights", nargs="?", metavar="WEIGHTS", help="a run or a folder of weights")
+    add_weights(arguments)
     return arguments.parse_args()
 
 

@@ -52,6 +52,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     return OneLineParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
+def add_weights(arguments: argparse.ArgumentParser) -> None:
+    """The argument that `find_weights` takes."""
+    meant = "a run, a folder of weights, or owner/name on the Hub (default: the newest run)"
+    arguments.add_argument("weights", nargs="?", metavar="WEIGHTS", help=meant)
+
+
 def find_weights(named: str | None) -> str:
     """The named folder or Hub name; else the best of the newest run under runs/, else weights/."""
     if named is not None:
