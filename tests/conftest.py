@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
 from siamese_mnist import Digits, SiameseNetwork, load_digits
 
 REPOSITORY = Path(__file__).parent.parent
@@ -73,10 +75,51 @@ def run_script():
 def trained_run(run_script, tmp_path_factory) -> Path:
     """A short but real training: 50 images a class, 20 epochs."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    options = ("--images-per-class", 50, "--batch-size", 100, "--epochs", 20, "--lr", 0.003)
+    options = ("--images-per-class", 50, "--batch-size", 50, "--epochs", 20, "--lr", 0.006)
     done = run_script("train.py", *options, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def page_app(trained_run):
+    """The page of that training."""
+    from siamese_mnist.matching import Matcher
+    from siamese_mnist.page import Page
+
+    return Page(Matcher(SiameseNetwork.from_pretrained(trained_run / "best"), load_digits("bundled", split="test")), "")
+
+
+@pytest.fixture(scope="session")
+def site(page_app, tmp_path_factory):
+    """The address where that page is served."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        app, url = page_app.serve()
+        yield url
+        app.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, without a window."""
+    from browser import FLAGS, find_chromium
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = find_chromium()
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium; install it, or run: playwright install chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def as_png(image) -> bytes:
+    """A PIL image as the content of a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def assert_one_line_error(done: subprocess.CompletedProcess, *words: str) -> None:

@@ -6,7 +6,7 @@ README = (REPOSITORY / "README.md").read_text()
 
 
 def test_the_python_example_runs(trained_run, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example = next(each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "from_pretrained" in each)
     exec(example.replace("runs/default/best", str(trained_run / "best")), {})
     same, probability = capsys.readouterr().out.splitlines()[-1].split()
     assert same == "1"
@@ -19,7 +19,7 @@ def test_every_file_of_the_package_is_in_the_guide():
 
 
 def test_every_option_in_a_command_exists(run_script):
-    known = {script: run_script(script, "--help").stdout for script in ("train.py", "evaluate.py")}
+    known = {script: run_script(script, "--help").stdout for script in ("train.py", "evaluate.py", "demo.py")}
     for script, arguments in re.findall(r"^python (\w+\.py)(.*)$", README, re.MULTILINE):
         for option in re.findall(r"--[\w-]+", arguments):
             assert option in known[script], f"{script} {option}"

@@ -51,6 +51,7 @@ def test_a_run_holds_what_it_promises(trained_run):
     model = SiameseNetwork.from_pretrained(trained_run / "best")
     assert model.training_facts["images_per_class"] == 50
     assert "--images-per-class 50" in model.training_facts["command"]
+    assert model.training_facts["validation_eer"] == pytest.approx(float(best["val_eer"]))
 
 
 def test_training_learns(trained_run):

@@ -1,0 +1,133 @@
+"""Match accuracy on digits drawn with a pen: other people, another instrument, weights that saw MNIST only.
+
+python -m benchmarks.drawings pendigits-orig.tra runs/default
+
+FILE is UCI's "Pen-Based Recognition of Handwritten Digits" (Alpaydin and Alimoglu 1998), UNIPEN text. Each digit is
+drawn at random size and place on a canvas of 280 pixels, with every brush, and matched with 20 references a class.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from tqdm import tqdm
+
+from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
+from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
+from siamese_mnist.matching import Matcher
+
+CANVAS = 280  # pixels a side
+SHORTEST = 80  # of a digit's longer side, without the brush
+BRUSHES = (6, 10, 14, 20, 25, 30)
+REFERENCE_SETS = 10  # the accuracy is their mean
+WORST = 40
+Strokes = list[np.ndarray]  # (points, 2) of x and y, y growing downwards
+
+
+def main() -> None:
+    args = parse_arguments()
+    weights = find_weights(args.weights)
+    matcher = Matcher(SiameseNetwork.from_pretrained(weights), load_digits("bundled", split="test"))
+    drawn = read_unipen(args.file)
+    order = np.random.default_rng(0).permutation(len(drawn))[: args.digits]
+    labels = torch.tensor([drawn[i][0] for i in order])
+    print(f"{weights}: {len(labels):,} digits; mean of {REFERENCE_SETS} random sets of references\n")
+    print(f"{'brush':>6}{'all':>9}  " + "".join(f"{digit:>7}" for digit in range(10)) + f"{'refused':>9}")
+    worst: list[tuple[float, Image.Image, Tensor, str]] = []
+    for brush in BRUSHES:
+        random, generator = np.random.default_rng(brush), torch.Generator().manual_seed(0)
+        bar = tqdm(order, desc=f"brush {brush}", unit="digit", leave=False)
+        drawings = [draw(drawn[i][1], brush, random) for i in bar]
+        images = torch.cat([prepare_drawing(drawing) for drawing in tqdm(drawings, desc="preparing", leave=False)])
+        embeddings = matcher.encode(images)
+        scores = torch.stack([matcher.scores(embeddings, matcher.sample(generator)) for _ in range(REFERENCE_SETS)])
+        right = (scores.argmax(2) == labels).float().mean(0)
+        refused = (scores.amax(2) < matcher.model.rejection_threshold).float().mean()
+        by_digit = "".join(f"{right[labels == digit].mean():7.1%}" for digit in range(10))
+        print(f"{brush:>4}px{right.mean():9.2%}  {by_digit}{refused:9.1%}")
+        mean = scores.mean(0)
+        own = mean.gather(1, labels[:, None])[:, 0]
+        best = mean.scatter(1, labels[:, None], -1).max(1)
+        for i in (own - best.values).argsort()[:WORST].tolist():
+            title = f"{labels[i]} ({own[i]:.2f}) as {best.indices[i]} ({best.values[i]:.2f}), {brush} px"
+            worst.append((float(own[i] - best.values[i]), drawings[i], images[i, 0], title))
+    out = Path(args.out) if args.out else evaluation_folder(weights)
+    out.mkdir(parents=True, exist_ok=True)
+    plot_worst(sorted(worst, key=lambda each: each[0])[:WORST], out / "drawings.png")
+    print(f"\n{out / 'drawings.png'}: the {WORST} worst, each with what the network saw")
+
+
+def read_unipen(path: str) -> list[tuple[int, Strokes]]:
+    """The label and strokes of each digit in a file. InputError if it has none."""
+    digits: list[tuple[int, Strokes]] = []
+    points: list[list[str]] | None = None
+    try:
+        for line in Path(path).read_text().splitlines():
+            if line.startswith(".SEGMENT DIGIT"):
+                digits.append((int(line.split('"')[1]), []))
+            elif line.startswith(".PEN_DOWN"):
+                points = []
+            elif line.startswith(".PEN_UP") and points is not None:
+                digits[-1][1].append(np.array(points, float) * (1, -1))
+                points = None
+            elif points is not None and line.strip():
+                points.append(line.split())
+    except (ValueError, IndexError) as error:
+        raise InputError(f"{path}: no UNIPEN text of pen strokes ({error}); name pendigits-orig.tra") from error
+    if not digits:
+        raise InputError(f"{path}: holds no line .SEGMENT DIGIT; name pendigits-orig.tra")
+    return digits
+
+
+def draw(strokes: Strokes, brush: int, random: np.random.Generator) -> Image.Image:
+    """The digit in black on white, of random size and place, with a round brush."""
+    points = np.concatenate(strokes)
+    low, extent = points.min(0), np.ptp(points, axis=0)
+    room = CANVAS - brush - 2
+    scale = random.uniform(SHORTEST, room) / extent.max()
+    corner = brush / 2 + 1 + random.uniform(size=2) * (room - extent * scale)
+    image = Image.new("L", (2 * CANVAS, 2 * CANVAS), 255)  # halved at the end, for smooth edges
+    pen = ImageDraw.Draw(image)
+    for stroke in strokes:
+        path = [tuple(point) for point in 2 * ((stroke - low) * scale + corner)]
+        pen.line(path, fill=0, width=2 * brush)
+        for x, y in path:
+            pen.ellipse((x - brush, y - brush, x + brush, y + brush), fill=0)
+    return image.reduce(2)
+
+
+def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) -> None:
+    """A sheet of drawings, each beside its prepared image."""
+    from matplotlib import pyplot as plt
+
+    from siamese_mnist.files import write_whole
+
+    figure, axes = plt.subplots(8, 5, figsize=(12, 12), layout="constrained")
+    figure.suptitle("The worst drawings: class (similarity) as the class preferred, brush width in pixels")
+    for axis, (_, drawing, prepared, title) in zip(axes.flat, worst):
+        seen = Image.fromarray((prepared.numpy() * 255).astype(np.uint8)).resize(drawing.size, Image.Resampling.NEAREST)
+        axis.imshow(np.hstack([np.asarray(drawing), np.asarray(seen)]), cmap="gray", vmin=0, vmax=255)
+        axis.set_title(title, fontsize=9)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100, format="png")
+    plt.close(figure)
+    write_whole(path, buffer.getvalue())
+
+
+def parse_arguments() -> argparse.Namespace:
+    arguments = parser(__doc__)
+    arguments.add_argument("file", metavar="FILE", help="pendigits-orig.tra")
+    add_weights(arguments)
+    arguments.add_argument("--digits", type=int, metavar="N", help="draw this many digits (default: all)")
+    arguments.add_argument("--out", metavar="DIR", help="where to write drawings.png (default: the run's folder)")
+    return arguments.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)
