@@ -19,7 +19,9 @@ def picture(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8))
 
 
-def match_panel(sentence: str, shown: Mapping[str, Tensor], match: Match | None, prepared: Tensor | None) -> str:
+def match_panel(
+    sentence: str, shown: Mapping[str, Tensor], references: int, match: Match | None, prepared: Tensor | None
+) -> str:
     """The sentence, a card for each name in `shown` with its image and score, and what the network saw."""
     seen = '<span class="blank" aria-hidden="true"></span>'
     if prepared is not None:
@@ -28,7 +30,7 @@ def match_panel(sentence: str, shown: Mapping[str, Tensor], match: Match | None,
     return f"""{_sentence(sentence)}
 <ol class="cards">{cards}</ol>
 <div class="seen">{seen}<span>What the network sees: your drawing, cropped, centred, its stroke brought to MNIST's
-width. A bar is the mean similarity to 20 images of a class, one of which is shown.</span></div>"""
+width. A bar is the mean similarity to {references} images of a class, one of which is shown.</span></div>"""
 
 
 def describe(match: Match) -> str:

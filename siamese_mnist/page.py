@@ -233,7 +233,7 @@ class Page:
     ) -> str:
         shown = dict(zip(self.matcher.names, self.matcher.digits.images[visitor.references[:, 0]]))
         shown |= {name: symbol.images[0] for name, symbol in visitor.symbols.items()}
-        return markup.match_panel(sentence, shown, match, prepared)
+        return markup.match_panel(sentence, shown, visitor.references.shape[1], match, prepared)
 
     def _compare(self, a: Tensor, b: Tensor) -> tuple[float, float]:
         return self.matcher.verify(self.matcher.encode(a), self.matcher.encode(b))
