@@ -12,6 +12,8 @@ from siamese_mnist.model import SiameseNetwork
 
 REFERENCES = 20  # a class
 CANDIDATES = 50  # a class, of which the references are drawn
+NEAREST = 3  # the distance to a class is that to its third nearest reference: one may be odd
+SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of the score
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,10 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Match:
-    """Mean similarities by class name, in the order of the classes, and the class that wins, if one is like enough."""
+    """Scores by name, in the order of classes and symbols, and the name that wins, if one is like enough.
+
+    The score of a class is its mean similarity; symbols take of it the share by which they are nearer.
+    """
 
     scores: dict[str, float]
     winner: str | None
@@ -61,13 +66,20 @@ class Matcher:
     def match(self, embedding: Tensor, references: Tensor, symbols: Mapping[str, Symbol]) -> Match:
         """One embedding (1, D) against the references of each class and the examples of each symbol.
 
-        A class wins from the model's `rejection_threshold`, a symbol, of which one example must do, from `threshold`.
+        A class wins from the model's `rejection_threshold`. Most symbols resemble some digit more than their one
+        example in the eyes of a network that saw digits only; its embeddings tell them apart by distance.
         """
         scores = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
-        least = dict.fromkeys(scores, self.model.rejection_threshold) | dict.fromkeys(symbols, self.model.threshold)
-        for name, symbol in symbols.items():
-            scores[name] = self.model.similarity(embedding, symbol.embeddings).mean().item()
-        enough = [name for name in scores if scores[name] >= least[name]]
+        enough = {name for name, score in scores.items() if score >= self.model.rejection_threshold}
+        if symbols:
+            to_classes = torch.cdist(embedding, self.embeddings[references.flatten()]).view(references.shape)
+            to_class = to_classes.kthvalue(min(NEAREST, references.shape[1]), dim=1).values.min()
+            to_symbols = [torch.cdist(embedding, symbol.embeddings).min() for symbol in symbols.values()]
+            shares = (-SHARPNESS * torch.stack([to_class, *to_symbols]).clamp(min=1e-6).log()).softmax(0).tolist()
+            scores = {name: score * shares[0] for name, score in scores.items()} | dict(zip(symbols, shares[1:]))
+            for name, symbol in symbols.items():
+                if self.model.similarity(embedding, symbol.embeddings).max() >= self.model.threshold:
+                    enough.add(name)
         return Match(scores, max(enough, key=scores.__getitem__, default=None))
 
     @torch.no_grad()

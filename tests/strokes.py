@@ -26,6 +26,13 @@ DIGITS: dict[int, list[Stroke]] = {
     9: [[*_arc(48, 42, 74, 78, -20, -380), (84, 40), (72, 150)]],
 }
 
+SYMBOLS: dict[str, list[Stroke]] = {  # in a box of 100 × 100
+    "star": [[(50 + 50 * math.sin(0.8 * math.pi * i), 50 - 50 * math.cos(0.8 * math.pi * i)) for i in range(6)]],
+    "triangle": [[(50, 0), (100, 90), (0, 90), (50, 0)]],
+    "K": [[(15, 0), (15, 100)], [(85, 0), (15, 50), (85, 100)]],
+    "heart": [[(50, 100), (0, 40), (10, 8), (35, 8), (50, 30), (65, 8), (90, 8), (100, 40), (50, 100)]],
+}
+
 
 def place(digit: int, height: float, left: float, top: float) -> list[Stroke]:
     """The strokes of a digit, `height` high, with its box's corner at (left, top)."""

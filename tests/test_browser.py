@@ -1,16 +1,15 @@
 """The page in a real browser, and nothing asked of any other host."""
 
 import base64
-import math
 import re
 
 import pytest
 from browser import DESKTOP, PHONE, TABS, WAIT, clear, draw_on, open_tab, sentence, touch_on, visit
 from conftest import as_png
 from playwright.sync_api import expect
-from strokes import DIGITS, draw, place
+from strokes import DIGITS, SYMBOLS, draw, place
 
-STAR = [[(140 + 110 * math.sin(i * 0.8 * math.pi), 140 - 110 * math.cos(i * 0.8 * math.pi)) for i in range(6)]]
+STAR = [[(30 + 2.2 * x, 30 + 2.2 * y) for x, y in SYMBOLS["star"][0]]]
 PLACES = {"middle": (180, 80, 50), "small, top left": (90, 12, 12), "large, bottom right": (230, 110, 40)}
 LAYOUTS = {
     f"{name}, {scheme}": {"viewport": size, "color_scheme": scheme, "has_touch": size is PHONE}
@@ -49,7 +48,7 @@ def test_each_digit_drawn_anywhere_is_that_digit(page, where):
         assert float(winner.locator(".score").inner_text()) > 0.5
         assert page.locator("#match-panel .card").count() == 10
         clear(page, "match-pad")
-        expect(sentence(page, "match-panel")).to_have_text(re.compile("^Draw a digit"), timeout=WAIT)
+    expect(sentence(page, "match-panel")).to_have_text(re.compile("^Draw a digit"), timeout=WAIT)
 
 
 def test_a_finger_draws_as_well(browser, site):

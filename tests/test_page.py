@@ -16,7 +16,7 @@ from conftest import as_png
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from strokes import DIGITS, draw, place
+from strokes import DIGITS, SYMBOLS, draw, place
 
 from siamese_mnist import SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.matching import Matcher, Symbol
@@ -57,23 +57,50 @@ def test_the_score_is_the_mean_similarity_to_the_references(page_app):
     assert found.winner == "5"
 
 
-def test_a_class_wins_from_the_rejection_threshold_and_a_symbol_from_the_threshold(page_app):
+def test_a_class_wins_from_the_rejection_threshold(page_app, monkeypatch):
     matcher, references = page_app.matcher, page_app.newcomer.references
     embedding = matcher.encode(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
-    score, model = matcher.match(embedding, references, {}).scores["5"], matcher.model
-    kept = model.threshold, model.rejection_threshold
-    try:
-        model.rejection_threshold = score + 1e-4
-        assert matcher.match(embedding, references, {}).winner is None
-        same = Symbol(torch.zeros(1, 1, 28, 28), embedding)
-        model.threshold = matcher.match(embedding, references, {"s": same}).scores["s"] - 1e-4
-        assert matcher.match(embedding, references, {"s": same}).winner == "s"
-        model.threshold += 2e-4
-        assert matcher.match(embedding, references, {"s": same}).winner is None
-        model.rejection_threshold = score - 1e-4
-        assert matcher.match(embedding, references, {}).winner == "5"
-    finally:
-        model.threshold, model.rejection_threshold = kept
+    score = matcher.match(embedding, references, {}).scores["5"]
+    monkeypatch.setattr(matcher.model, "rejection_threshold", score - 1e-4)
+    assert matcher.match(embedding, references, {}).winner == "5"
+    monkeypatch.setattr(matcher.model, "rejection_threshold", score + 1e-4)
+    assert matcher.match(embedding, references, {}).winner is None
+
+
+def test_a_symbol_wins_if_nearer_than_the_classes_and_called_the_same(page_app, monkeypatch):
+    matcher, references = page_app.matcher, page_app.newcomer.references
+    embedding = matcher.encode(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
+    alone = matcher.match(embedding, references, {})
+    image = torch.zeros(1, 1, 28, 28)
+    far, near = Symbol(image, embedding + 1000), Symbol(image, embedding + 1e-3)
+    found = matcher.match(embedding, references, {"far": far})
+    assert found.winner == "5"
+    assert found.scores == pytest.approx({**alone.scores, "far": 0}, abs=1e-3)
+    found = matcher.match(embedding, references, {"far": far, "near": near})
+    assert found.winner == "near"
+    assert found.scores == pytest.approx({**dict.fromkeys(alone.scores, 0), "far": 0, "near": 1}, abs=1e-3)
+    monkeypatch.setattr(matcher.model, "threshold", 1.1)
+    monkeypatch.setattr(matcher.model, "rejection_threshold", 1.1)
+    assert matcher.match(embedding, references, {"near": near}).winner is None
+
+
+@pytest.mark.parametrize("name", SYMBOLS)
+def test_one_example_tells_a_symbol_from_the_digits(page_app, name):
+    def drawn(scale, left, top, brush):
+        strokes = [[(left + scale * x, top + scale * y) for x, y in stroke] for stroke in SYMBOLS[name]]
+        return prepare_drawing(draw(strokes, brush))
+
+    matcher, references = page_app.matcher, page_app.newcomer.references
+    example = drawn(2, 40, 40, 14)
+    taught = {name: Symbol(example, matcher.encode(example))}
+
+    def winner(image):
+        return matcher.match(matcher.encode(image), references, taught).winner
+
+    variants = [drawn(*each) for each in ((1.2, 20, 100, 12), (1.6, 90, 10, 16), (2.2, 30, 30, 10), (0.9, 150, 40, 9))]
+    assert sum(winner(variant) == name for variant in variants) >= 3
+    digits = [prepare_drawing(draw(place(digit, 180, 60, 40), 16)) for digit in DIGITS]
+    assert sum(winner(image) == str(digit) for digit, image in zip(DIGITS, digits)) >= 9
 
 
 def test_the_panel_tells_scores_in_words_and_in_order(page_app):
