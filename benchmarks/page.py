@@ -31,11 +31,17 @@ DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 5, 20, 50
 SEVEN, ONE = [(70, 60), (200, 60), (130, 230)], [(150, 50), (135, 230)]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WATCH = """() => {
+    const read = () => document.querySelector('#match-panel .sentence').textContent;
     window.waits = [];
-    document.querySelector('#match-pad canvas').addEventListener('pointerup', () => { window.up = performance.now(); });
+    let up = 0, before = '';
+    document.querySelector('#match-pad canvas').addEventListener('pointerup', () => {
+        [up, before] = [performance.now(), read()];
+    });
     new MutationObserver(() => requestAnimationFrame(() => {
-        if (window.up) window.waits.push(performance.now() - window.up);
-        window.up = 0;
+        if (up && read() !== before) {
+            window.waits.push(performance.now() - up);
+            up = 0;
+        }
     })).observe(document.querySelector('#match-panel'), { subtree: true, childList: true, characterData: true });
 }"""
 

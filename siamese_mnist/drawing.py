@@ -54,7 +54,7 @@ def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
 
 
 def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
-    """float32 (4, H, W), premultiplied RGBA in [0, 1], at most WORKING pixels a side."""
+    """float32 (C, H, W), premultiplied RGBA or grey alone, in [0, 1], at most WORKING pixels a side."""
     if not isinstance(image, Image.Image):
         image = Image.fromarray(_bytes(image))
     if min(image.size) < SMALLEST or max(image.size) > LARGEST:
@@ -65,11 +65,16 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
         image = ImageOps.exif_transpose(image)
         if image.mode[0] in "IF":
             image = Image.fromarray(_bytes(np.asarray(image)))
-        image = image.convert("RGBA").convert("RGBa")
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] < 255:
+            image = image.convert("RGBa")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"the image cannot be read ({error})") from error
     image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1), np.float32) / 255
+    red, green, blue, alpha = planes = image.split()
+    if red == green == blue and alpha.getextrema() == (255, 255):
+        planes = (red,)
+    return np.stack([np.asarray(plane, np.float32) for plane in planes]) / 255
 
 
 def _bytes(values: ArrayLike) -> np.ndarray:
@@ -94,7 +99,7 @@ def _bytes(values: ArrayLike) -> np.ndarray:
 
 
 def _find_ink(pixels: np.ndarray) -> np.ndarray:
-    """Ink (H, W) in [0, 1] of pixels (4, H, W): what differs from the border, without specks and noise."""
+    """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise."""
     background = _background(pixels)
     contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
     contrast[contrast < INVISIBLE] = 0
@@ -102,20 +107,22 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     level = (cubes * contrast).sum() / max(cubes.sum(), 1e-9)  # a mean that weak noise and few specks hardly move
     if level < FAINTEST:
         raise InputError("nothing is drawn")
+    side = max(contrast.shape)
+    contrast = contrast[_extent(contrast > WEAK * level, margin=1)]
     parts, _ = ndimage.label(contrast > WEAK * level, np.ones((3, 3)))
     area = np.bincount(parts.ravel())
     kept = np.zeros(len(area), bool)
     kept[parts[contrast > STRONG * level]] = True
     kept &= area >= SPECK * area[kept].max()
     mask = kept[parts]
-    if max(_crop(mask).shape) < LEAST * max(mask.shape):
+    if max(_crop(mask).shape) < LEAST * side:
         raise InputError("nothing is drawn")
     ink = contrast * ndimage.maximum_filter(mask, 3)  # with the faint rim of the strokes
     return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
 
 
 def _background(pixels: np.ndarray) -> np.ndarray:
-    """What lies behind the ink, (4, 1, 1) or (4, H, W): the border's colour, or in a shaded photo its plane."""
+    """What lies behind the ink, (C, 1, 1) or (C, H, W): the border's colour, or in a shaded photo its plane."""
     colours = _border(pixels)
     middle = np.median(colours, axis=1, keepdims=True)
     off = np.abs(colours - middle).max(axis=0)
@@ -133,8 +140,16 @@ def _border(planes: np.ndarray) -> np.ndarray:
 
 
 def _crop(ink: np.ndarray) -> np.ndarray:
-    rows, columns = np.nonzero(ink.any(1))[0], np.nonzero(ink.any(0))[0]
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return ink[_extent(ink > 0)]
+
+
+def _extent(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """The rows and columns (H, W) in which something is True, and `margin` more."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    return (
+        slice(max(rows[0] - margin, 0), rows[-1] + margin + 1),
+        slice(max(columns[0] - margin, 0), columns[-1] + margin + 1),
+    )
 
 
 def _resize(ink: np.ndarray, side: int) -> np.ndarray:
