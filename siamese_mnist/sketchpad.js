@@ -2,6 +2,7 @@
 const canvas = element.querySelector('canvas');
 const cursor = element.querySelector('.cursor');
 const hint = element.querySelector('.hint');
+const invitation = hint.textContent;
 const chooser = element.querySelector('input');
 const ink = canvas.getContext('2d');
 const { width, height } = canvas;
@@ -23,6 +24,7 @@ function paint() {
       ink.drawImage(picture, (width - w) / 2, (height - h) / 2, w, h);
     }
   }
+  hint.textContent = invitation;
   hint.hidden = items.length > 0;
 }
 

@@ -119,6 +119,8 @@ def test_an_image_can_be_uploaded_or_pasted(page):
     expect_digit(page, 2)
     page.locator("#match-pad input").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no image"})
     expect(page.locator("#match-pad .hint")).to_contain_text("no image", timeout=WAIT)
+    clear(page, "match-pad")
+    expect(page.locator("#match-pad .hint")).to_have_text("Draw a digit here", timeout=WAIT)
 
 
 def test_the_verdict_is_1_for_two_sevens_and_0_for_a_seven_and_a_two(page):
