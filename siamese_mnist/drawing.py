@@ -38,7 +38,7 @@ def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
 def stroke_width(ink: np.ndarray) -> float:
     """The typical stroke width of cropped ink (h, w) in [0, 1], in pixels of the MNIST image it would become."""
     inside = ndimage.distance_transform_edt(np.pad(_resize(ink, BOX * FINE), 1) > 0.5)
-    ridge = (inside > 0) & (inside == ndimage.maximum_filter(inside, 3))
+    ridge = (inside > 0) & (inside == _dilate(inside))
     # The distance in the middle is half of an even width, and half a point more than half of an odd one.
     return (2 * np.median(inside[ridge]) - 0.5) / FINE if ridge.any() else 0.0
 
@@ -65,15 +65,15 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
         image = ImageOps.exif_transpose(image)
         if image.mode[0] in "IF":
             image = Image.fromarray(_bytes(np.asarray(image)))
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema()[0] < 255:
+        image = image.convert("L" if image.mode in ("1", "L") and "transparency" not in image.info else "RGBA")
+        if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255:
             image = image.convert("RGBa")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"the image cannot be read ({error})") from error
     image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
-    red, green, blue, alpha = planes = image.split()
-    if red == green == blue and alpha.getextrema() == (255, 255):
-        planes = (red,)
+    planes = image.split()
+    if len(planes) == 4 and planes[0] == planes[1] == planes[2] and planes[3].getextrema() == (255, 255):
+        planes = planes[:1]
     return np.stack([np.asarray(plane, np.float32) for plane in planes]) / 255
 
 
@@ -102,13 +102,15 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise."""
     background = _background(pixels)
     contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
-    contrast[contrast < INVISIBLE] = 0
-    cubes = contrast * contrast * contrast
-    level = (cubes * contrast).sum() / max(cubes.sum(), 1e-9)  # a mean that weak noise and few specks hardly move
-    if level < FAINTEST:
+    if contrast.max() < FAINTEST:
         raise InputError("nothing is drawn")
     side = max(contrast.shape)
-    contrast = contrast[_extent(contrast > WEAK * level, margin=1)]
+    contrast = contrast[_extent(contrast >= INVISIBLE, margin=1)]
+    contrast[contrast < INVISIBLE] = 0
+    cubes = contrast * contrast * contrast
+    level = (cubes * contrast).sum() / cubes.sum()  # a mean that weak noise and few specks hardly move
+    if level < FAINTEST:
+        raise InputError("nothing is drawn")
     parts, _ = ndimage.label(contrast > WEAK * level, np.ones((3, 3)))
     area = np.bincount(parts.ravel())
     kept = np.zeros(len(area), bool)
@@ -117,7 +119,7 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     mask = kept[parts]
     if max(_crop(mask).shape) < LEAST * side:
         raise InputError("nothing is drawn")
-    ink = contrast * ndimage.maximum_filter(mask, 3)  # with the faint rim of the strokes
+    ink = contrast * _dilate(mask)  # with the faint rim of the strokes
     return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
 
 
@@ -150,6 +152,13 @@ def _extent(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
         slice(max(rows[0] - margin, 0), rows[-1] + margin + 1),
         slice(max(columns[0] - margin, 0), columns[-1] + margin + 1),
     )
+
+
+def _dilate(values: np.ndarray) -> np.ndarray:
+    """The maximum of each 3 × 3 neighbourhood; faster than SciPy's."""
+    padded = np.pad(values, 1)
+    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def _resize(ink: np.ndarray, side: int) -> np.ndarray:

@@ -49,14 +49,15 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
 class WholeMapConvolution(nn.Conv2d):
     """A 3 × 3 convolution of a 3 × 3 map, (B, C, 3, 3) to (B, K, 1, 1), as the matrix product that it is.
 
-    On a CPU that takes an eighth of the time.
+    On a CPU that takes an eighth of the time; the order of channels_last, in which nothing need be copied.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return F.linear(maps.flatten(1), self.weight.flatten(1))[:, :, None, None]
+        rows, weight = (tensor.permute(0, 2, 3, 1).flatten(1) for tensor in (maps, self.weight))
+        return F.linear(rows, weight)[:, :, None, None]
 
 
 ENCODERS = {"conv4": (conv4, 64), "conv2": (conv2, 10)}

@@ -50,14 +50,10 @@ class SimilarityHead(nn.Module):
         self.numbers_per_pair = hidden
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        products = a.unsqueeze(-3) * self.product.weight[:, None]  # (…, H, N, D)
+        products = (a.unsqueeze(-3) * self.product.weight[:, None]) @ b.unsqueeze(-3).mT  # (…, H, N, M)
         squares_a = self.square(a.square()).mT.unsqueeze(-1)  # (…, H, N, 1)
-        squares_b = F.linear(b.square(), self.square.weight).mT.unsqueeze(-1)
-        left = torch.cat([products, squares_a, torch.ones_like(squares_a)], -1)
-        right = torch.cat(
-            [b.unsqueeze(-3).expand(*squares_b.shape[:-1], -1), torch.ones_like(squares_b), squares_b], -1
-        )
-        hidden = F.relu(left @ right.mT, inplace=True)  # (…, H, N, M)
+        squares_b = F.linear(b.square(), self.square.weight).mT.unsqueeze(-2)  # (…, H, 1, M)
+        hidden = F.relu(products.add_(squares_a).add_(squares_b), inplace=True)
         logits = self.output.weight @ hidden.flatten(-2) + self.output.bias
         return logits.unflatten(-1, hidden.shape[-2:]).squeeze(-3)
 

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from siamese_mnist import markup
+from siamese_mnist.assets import AssetCache
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.matching import Match, Matcher, Symbol
@@ -146,6 +147,7 @@ class Page:
             theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             css_paths=STYLE,
         )
+        app.app.middleware_stack = AssetCache(app.app.middleware_stack)
         return app, public or local
 
     def build(self) -> gr.Blocks:
@@ -157,14 +159,14 @@ class Page:
                 "<p>Draw one: a siamese network compares it with real ones.</p>",
                 elem_classes="about",
             )
-            with gr.Tab(f"Match a {self.kind}") as first:
+            with gr.Tab(f"Match a {self.kind}"):
                 match_pad, match_panel = self._build_match(visitor)
             with gr.Tab("Same or different?"):
                 self._build_verify()
             with gr.Tab("Teach a symbol"):
-                self._build_teach(visitor)
+                for lesson in self._build_teach(visitor):
+                    lesson.then(self.show_match, [match_pad, visitor], match_panel, **LIVE)
             gr.HTML(f'<p class="weights">{html.escape(self.weights)}</p>')
-            first.select(self.show_match, [match_pad, visitor], match_panel, **LIVE)
             self._build_api()
         return app
 
@@ -190,7 +192,7 @@ class Page:
             pad.input(self.show_verdict, pads, panel, **LIVE)
             button.click(self.random_image, None, pad, **LIVE).then(self.show_verdict, pads, panel, **LIVE)
 
-    def _build_teach(self, visitor: gr.State) -> None:
+    def _build_teach(self, visitor: gr.State) -> list[gr.events.Dependency]:
         with gr.Row(elem_classes="columns"):
             pad = sketchpad("Your symbol", "Draw anything: a star, a letter", elem_id="teach-pad")
             with gr.Column():
@@ -202,8 +204,10 @@ class Page:
                 start = self._panel(self.newcomer, "Draw a symbol, name it, teach it; then draw it again")
                 panel = gr.HTML(start, elem_id="teach-panel", apply_default_css=False)
         pad.input(self.show_match, [pad, visitor], panel, **LIVE)
-        gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], [visitor, pad, taught, panel], **LIVE)
-        forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE)
+        return [
+            gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], [visitor, pad, taught, panel], **LIVE),
+            forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE),
+        ]
 
     def _build_api(self) -> None:
         files = [gr.File(visible=False, label=label) for label in ("image", "image_a", "image_b")]

@@ -168,6 +168,7 @@ def test_one_example_teaches_a_symbol(browser, site):
             draw_on(page, "teach-pad", place(digit, 180, 80, 50))
             expect_digit(page, digit, "teach-panel")
         open_tab(page, TABS[0])
+        expect(page.locator("#match-panel .card")).to_have_count(11)
         draw_on(page, "match-pad", STAR)
         expect(sentence(page, "match-panel")).to_have_text(re.compile("^Looks like “<i>"), timeout=WAIT)
     with visit(browser, site) as page:

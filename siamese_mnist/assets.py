@@ -1,0 +1,35 @@
+"""Gradio reads and compresses some fifty small files anew for every visitor; this keeps their answers."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FOLDERS = ("/assets/", "/static/")  # files of Gradio's own package, which do not change while it runs
+MOST = 1000  # answers
+
+
+class AssetCache:
+    """An ASGI application that answers a plain GET for one of Gradio's own files as it was answered before."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.answers: dict[tuple[str, str], list[Message]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(FOLDERS):
+            return await self.app(scope, receive, send)
+        headers = dict(scope["headers"])
+        if headers.keys() & {b"if-none-match", b"range"}:
+            return await self.app(scope, receive, send)
+        key = scope["path"], headers.get(b"accept-encoding", b"").decode("latin-1")
+        if key not in self.answers:
+            answer: list[Message] = []
+
+            async def keep(message: Message) -> None:
+                answer.append(message)
+                await send(message)
+
+            await self.app(scope, receive, keep)
+            if answer[0].get("status") == 200 and len(self.answers) < MOST:
+                self.answers[key] = answer
+            return
+        for message in self.answers[key]:
+            await send(message)
