@@ -56,8 +56,7 @@ def sentence(page: Page, panel: str) -> Locator:
 
 def draw_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
     """Draws with the mouse; the strokes are in the canvas's 280 × 280 pixels."""
-    for stroke in strokes:
-        points = [to_screen(page, pad, point) for point in stroke]
+    for points in to_screen(page, pad, strokes):
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
@@ -74,17 +73,17 @@ def touch_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
         touches = [{"x": x, "y": y} for x, y in points]
         device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
-    for stroke in strokes:
-        points = [to_screen(page, pad, point) for point in stroke]
+    for points in to_screen(page, pad, strokes):
         send("touchStart", points[0])
         for point in points[1:]:
             send("touchMove", point)
         send("touchEnd")
 
 
-def to_screen(page: Page, pad: str, point: tuple[float, float]) -> tuple[float, float]:
+def to_screen(page: Page, pad: str, strokes: list[Stroke]) -> list[Stroke]:
     box = page.locator(f"#{pad} canvas").bounding_box()
-    return box["x"] + point[0] * box["width"] / 280, box["y"] + point[1] * box["height"] / 280
+    scale = box["width"] / 280
+    return [[(box["x"] + scale * x, box["y"] + scale * y) for x, y in stroke] for stroke in strokes]
 
 
 def clear(page: Page, pad: str) -> None:
