@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from siamese_mnist.strokes import AXIS, draw_segments
+
 ROTATION = math.radians(15)
 SCALE = 0.15
 SHEAR = 0.2
@@ -17,8 +19,6 @@ THINNING = 0.5  # of what thickening may be
 FLAGS = 0.4  # of the images
 FLAG_ANGLE = 110.0, 145.0  # degrees, 0 to the right, 90 downwards
 FLAG_LENGTH, FLAG_WIDTH = (3.0, 12.0), (1.6, 3.2)  # pixels
-AXIS = torch.arange(28.0)
-PIXELS = torch.cartesian_prod(AXIS, AXIS).flip(1)  # (784, 2): x, y
 # (28, 4): how much each of 4 points in a row counts at each of 28 pixels.
 CUBIC = F.interpolate(torch.eye(4)[None, :, :, None], size=(28, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
 
@@ -43,15 +43,9 @@ def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
         torch.empty(len(top), 1).uniform_(*interval, generator=generator).to(row)
         for interval in (FLAG_ANGLE, FLAG_LENGTH, FLAG_WIDTH)
     )
-    direction = torch.cat([angle.deg2rad().cos(), angle.deg2rad().sin()], 1)
-    pixels = PIXELS.to(row)
-    # Of each pixel, (B, 784): how far along the stroke it lies, then its squared distance from start and from stroke.
-    along = direction @ pixels.T - (direction * start).sum(1, keepdim=True)
-    to_start = pixels.square().sum(1) - 2 * start @ pixels.T + start.square().sum(1, keepdim=True)
-    nearest = along.clamp(min=torch.zeros_like(length), max=length)
-    distance = (to_start - nearest * (2 * along - nearest)).clamp(min=0).sqrt()
-    flags = ((width + 1) / 2 - distance).clamp(0, 1) * row.amax(1, keepdim=True)
-    return images.index_put((chosen,), torch.maximum(images[chosen], flags.view(-1, 1, 28, 28)))
+    end = start + length * torch.cat([angle.deg2rad().cos(), angle.deg2rad().sin()], 1)
+    flags = draw_segments(start[:, None], end[:, None], width) * row.amax(1).view(-1, 1, 1, 1)
+    return images.index_put((chosen,), torch.maximum(images[chosen], flags))
 
 
 def _random_maps(count: int, generator: torch.Generator) -> Tensor:

@@ -15,9 +15,11 @@ from siamese_mnist.allpairs import REFERENCES, Score, score_all_pairs
 from siamese_mnist.data import Digits
 from siamese_mnist.device import bf16_autocast
 from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.strangers import scribbles
 
 ENCODE_AT_ONCE = 100
-REJECTED_DIGITS = 0.01  # of validation digits fall below the rejection threshold
+MOST_REFUSED = 0.01  # of validation digits may fall below the rejection threshold
+SCRIBBLES = 500  # are held against it
 REFERENCE_SETS = 10  # random ones, for the rejection threshold
 VALIDATION_IMAGES_PER_CLASS = 200
 
@@ -38,12 +40,17 @@ def encode_all(model: SiameseNetwork, images: Tensor, title: str | None = None) 
 
 @torch.no_grad()
 def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
-    """Sets calibration, threshold and rejection threshold from validation digits; gives eer, auc, balanced_accuracy."""
+    """Sets calibration, threshold and rejection threshold from validation digits and generated scribbles.
+
+    Gives eer, auc and balanced_accuracy of the pairs of digits.
+    """
     embeddings, labels = encode_all(model, validation.images), validation.labels
     raw_scores = model.raw_scores(embeddings, embeddings).cpu()
     model.calibration, model.threshold, figures = _fit(raw_scores, labels)
+    strangers = encode_all(model, scribbles(SCRIBBLES, torch.Generator().manual_seed(0)))
     scale, offset = model.calibration
-    model.rejection_threshold = _rejection_threshold((raw_scores * scale + offset).sigmoid(), labels)
+    similarities = torch.cat([raw_scores * scale + offset, model.logits(strangers, embeddings).cpu()]).sigmoid()
+    model.rejection_threshold = _rejection_threshold(similarities, labels)
     return figures
 
 
@@ -60,8 +67,12 @@ def _fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float
 
 
 def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> float:
-    """The best mean similarity to k random references a class, none the image itself, that 99 % of the images reach."""
-    generator = torch.Generator().manual_seed(0)
+    """The best mean similarity to k random references a class at which as many digits fail as strangers pass.
+
+    Lower where more than 1 % of the digits would fail. `similarities` (N + S, N) are those of digits with labels (N,),
+    then of strangers, to the digits; no digit is its own reference.
+    """
+    generator, count = torch.Generator().manual_seed(0), len(labels)
     best = []
     for _ in range(REFERENCE_SETS):  # one odd reference lowers all that is compared with it
         means = []
@@ -69,11 +80,14 @@ def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> f
             members = torch.where(labels == label)[0]
             spare = members[torch.randperm(len(members), generator=generator)[: k + 1]]
             sums = similarities[:, spare[:k]].sum(1)
-            own = torch.isin(torch.arange(len(labels)), spare[:k])  # these have the spare one instead of themselves
-            sums[own] += similarities[own][:, spare[k:]].sum(1) - similarities.diagonal()[own]
+            own = torch.isin(torch.arange(len(similarities)), spare[:k])  # these have the spare one instead
+            sums[own] += similarities[own][:, spare[k:]].sum(1) - similarities.diagonal()[own[:count]]
             means.append(sums / (min(k, len(members)) - (own & (len(members) <= k)).float()))
         best.append(torch.stack(means).amax(0))
-    return torch.cat(best).quantile(REJECTED_DIGITS).item()
+    digits, strangers = (
+        part.flatten().double().numpy() for part in torch.stack(best).split([count, len(similarities) - count], 1)
+    )
+    return min(roc.equal_error(np.sort(digits), np.sort(strangers))[1], float(np.quantile(digits, MOST_REFUSED)))
 
 
 @dataclass

@@ -1,0 +1,73 @@
+"""Strangers: what the network learns to find like nothing, and the threshold below which an image is like no digit."""
+
+import pytest
+import torch
+
+from siamese_mnist.evaluation import MOST_REFUSED, calibrate, encode_all
+from siamese_mnist.matching import Matcher
+from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.strangers import SHARE, add_strangers, collages, scribbles
+from siamese_mnist.strokes import draw_segments
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def trained(trained_run):
+    return SiameseNetwork.from_pretrained(trained_run / "best")
+
+
+def test_a_segment_is_as_wide_and_as_long_as_asked():
+    start, end = torch.tensor([[[5.0, 14.0]]]), torch.tensor([[[22.0, 14.0]]])
+    ink = draw_segments(start, end, torch.tensor([[3.0]]))[0, 0]
+    assert ink[14].sum() == pytest.approx(17 + 3 + 1 - 1, abs=0.6)  # with round caps
+    assert ink[:, 14].sum() == pytest.approx(3, abs=0.01)
+    dot = draw_segments(start, start, torch.tensor([[3.0]]))[0, 0]
+    assert dot.sum() == pytest.approx(torch.pi * 1.5**2, rel=0.1)
+
+
+def test_scribbles_are_of_the_size_and_ink_of_digits_and_all_different(train_digits):
+    images = scribbles(200, generator(0))
+    assert images.shape == (200, 1, 28, 28)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    ink = images.mean((1, 2, 3))
+    digits = train_digits.images.float().mean((1, 2, 3)) / 255
+    assert digits.quantile(0.05) < ink.median() < digits.quantile(0.95)
+    assert (torch.cdist(images.flatten(1), images.flatten(1)) + 99 * torch.eye(200)).min() > 1
+    assert torch.equal(images, scribbles(200, generator(0)))
+
+
+def test_collages_are_made_of_the_batch_and_are_none_of_it(train_digits):
+    images = train_digits.images[::100] / 255
+    made = collages(images, 100, generator(0))
+    assert torch.isin(made, images).all()
+    turned = torch.cat([torch.rot90(kind, turns, (2, 3)) for kind in (images, images.flip(3)) for turns in range(4)])
+    assert torch.cdist(made.flatten(1), turned.flatten(1)).min() > 1
+
+
+def test_each_stranger_of_a_batch_is_a_class_of_its_own(train_digits):
+    images, labels = train_digits.images[::40] / 255, train_digits.labels[::40]
+    more, theirs = add_strangers(images, labels, generator(0))
+    assert torch.equal(more[: len(images)], images)
+    assert torch.equal(theirs[: len(labels)], labels)
+    added = theirs[len(labels) :]
+    assert len(added) == len(added.unique()) == 2 * round(SHARE * len(images))
+    assert added.max() < 0
+
+
+def test_few_digits_are_refused_and_most_scribbles(trained, test_digits):
+    calibrate(trained, test_digits)
+    matcher = Matcher(trained, test_digits)
+    references = matcher.sample(generator(0))
+    queries = torch.ones(len(test_digits), dtype=torch.bool)
+    queries[references] = False
+
+    def passed(images):
+        best = matcher.scores(encode_all(trained, images), references).amax(1)
+        return (best >= trained.rejection_threshold).float().mean()
+
+    assert passed(test_digits.images[queries]) > 1 - 4 * MOST_REFUSED
+    assert passed(scribbles(300, generator(1))) < 0.5
