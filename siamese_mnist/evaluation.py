@@ -42,7 +42,7 @@ def encode_all(model: SiameseNetwork, images: Tensor, title: str | None = None) 
 def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
     """Sets calibration, threshold and rejection threshold from validation digits and generated scribbles.
 
-    Gives eer, auc and balanced_accuracy of the pairs of digits.
+    Gives eer with its standard error, auc and balanced_accuracy of the pairs of digits.
     """
     embeddings, labels = encode_all(model, validation.images), validation.labels
     raw_scores = model.raw_scores(embeddings, embeddings).cpu()
@@ -62,7 +62,13 @@ def _fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float
     calibration = roc.fit_calibration(positives, negatives)
     eer, at = roc.equal_error(positives, negatives)
     misses, alarms = roc.error_rates(positives, negatives, at)
-    figures = {"eer": eer, "auc": roc.auc(positives, negatives), "balanced_accuracy": 1 - (misses + alarms) / 2}
+    error = math.sqrt(eer * (1 - eer) / len(labels))  # of an image, whose pairs go wrong together
+    figures = {
+        "eer": eer,
+        "eer_error": error,
+        "auc": roc.auc(positives, negatives),
+        "balanced_accuracy": 1 - (misses + alarms) / 2,
+    }
     return calibration, torch.tensor(at * calibration[0] + calibration[1]).sigmoid().item(), figures
 
 

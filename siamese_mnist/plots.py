@@ -31,17 +31,16 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def plot_curves(history: list[dict[str, float]], path: Path) -> None:
-    """Training loss, and validation EER, by epoch; the best epoch is marked."""
+def plot_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
+    """Training loss, and validation EER, by epoch; the best epoch (from 1) is marked."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # drawn every epoch: a layout engine takes a second
     epochs = [row["epoch"] for row in history]
     errors = [row["val_eer"] for row in history]
-    best = int(np.argmin(errors))
     left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
     right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
-    note = f"best: {errors[best]:.2%} after epoch {epochs[best]}"
-    right.plot(epochs[best], errors[best], "*", color="black", markersize=14, label=note)
+    note = f"best: {errors[best - 1]:.2%} after epoch {best}"
+    right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
     right.legend(frameon=False)
     left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
     right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel="EER (%)", yscale="log")

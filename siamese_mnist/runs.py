@@ -81,16 +81,22 @@ class Run:
         writer.writeheader()
         writer.writerows(history)
         write_whole(self.folder / HISTORY, table.getvalue())
-        plot_curves(history, self.folder / CURVES)
-        replace_link(self.folder / BEST, epoch_name(best_epoch(history)))
+        best = best_epoch(history)
+        plot_curves(history, best, self.folder / CURVES)
+        replace_link(self.folder / BEST, epoch_name(best))
         buffer = io.BytesIO()
         torch.save({**state, "history": history}, buffer)
         write_whole(self.folder / STATE, buffer.getvalue())
 
 
 def best_epoch(history: History) -> int:
-    """The first epoch (from 1) with the least validation EER."""
-    return min(range(len(history)), key=lambda row: history[row]["val_eer"]) + 1
+    """The last epoch (from 1) whose validation EER is within one standard error of the least.
+
+    Among what validation cannot tell apart it is the one trained longest; the rule of Breiman et al. 1984, 3.4.3.
+    """
+    least = min(history, key=lambda row: row["val_eer"])
+    limit = least["val_eer"] + least["val_eer_error"]
+    return max(epoch for epoch, row in enumerate(history, 1) if row["val_eer"] <= limit)
 
 
 def epoch_name(epoch: int) -> str:

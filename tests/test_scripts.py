@@ -47,7 +47,8 @@ def test_a_run_holds_what_it_promises(trained_run):
     assert names == {*epochs, "best", "config.json", "curves.png", "history.csv", "state.pt"}
     rows = list(csv.DictReader((trained_run / "history.csv").open()))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 21))
-    best = min(rows, key=lambda row: float(row["val_eer"]))
+    least = min(rows, key=lambda row: float(row["val_eer"]))
+    best = [row for row in rows if float(row["val_eer"]) <= float(least["val_eer"]) + float(least["val_eer_error"])][-1]
     assert (trained_run / "best").resolve().name == epochs[int(best["epoch"]) - 1]
     Image.open(trained_run / "curves.png").verify()
     model = SiameseNetwork.from_pretrained(trained_run / "best")
