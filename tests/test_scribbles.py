@@ -1,4 +1,4 @@
-"""Strangers: what the network learns to find like nothing, and the threshold below which an image is like no digit."""
+"""Scribbles, and the threshold below which an image is like no digit, which is fitted on them."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from siamese_mnist.evaluation import MOST_REFUSED, calibrate, encode_all
 from siamese_mnist.matching import Matcher
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.strangers import SHARE, add_strangers, collages, scribbles
+from siamese_mnist.scribbles import scribbles
 from siamese_mnist.strokes import draw_segments
 
 
@@ -38,24 +38,6 @@ def test_scribbles_are_of_the_size_and_ink_of_digits_and_all_different(train_dig
     assert digits.quantile(0.05) < ink.median() < digits.quantile(0.95)
     assert (torch.cdist(images.flatten(1), images.flatten(1)) + 99 * torch.eye(200)).min() > 1
     assert torch.equal(images, scribbles(200, generator(0)))
-
-
-def test_collages_are_made_of_the_batch_and_are_none_of_it(train_digits):
-    images = train_digits.images[::100] / 255
-    made = collages(images, 100, generator(0))
-    assert torch.isin(made, images).all()
-    turned = torch.cat([torch.rot90(kind, turns, (2, 3)) for kind in (images, images.flip(3)) for turns in range(4)])
-    assert torch.cdist(made.flatten(1), turned.flatten(1)).min() > 1
-
-
-def test_each_stranger_of_a_batch_is_a_class_of_its_own(train_digits):
-    images, labels = train_digits.images[::40] / 255, train_digits.labels[::40]
-    more, theirs = add_strangers(images, labels, generator(0))
-    assert torch.equal(more[: len(images)], images)
-    assert torch.equal(theirs[: len(labels)], labels)
-    added = theirs[len(labels) :]
-    assert len(added) == len(added.unique()) == 2 * round(SHARE * len(images))
-    assert added.max() < 0
 
 
 def test_few_digits_are_refused_and_most_scribbles(trained, test_digits):
