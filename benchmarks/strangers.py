@@ -1,7 +1,7 @@
 """What is no digit: how well its scores are told from those of digits, and how often it is taken for one.
 
 python -m benchmarks.strangers
-python -m benchmarks.strangers FOLDER weights --dataset mnist --data-root DIR
+python -m benchmarks.strangers FOLDER --weights runs/default --dataset mnist --data-root DIR
 
 FOLDER holds images of anything but digits, in sub-folders or not. Doodles of four kinds, none of them made as the
 scribbles that training shows, are measured always. An image is prepared as a drawing; its score is the best mean
@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing, roc
-from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
+from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
 from siamese_mnist.matching import Matcher
 from siamese_mnist.sketchpad import open_image
 
@@ -183,7 +183,9 @@ def plot_scores(scores: dict[str, Tensor], threshold: float, path: Path) -> None
 def parse_arguments() -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("folder", nargs="?", metavar="FOLDER", help="images of strangers (default: doodles alone)")
-    add_weights(arguments)
+    arguments.add_argument(
+        "--weights", metavar="WEIGHTS", help="a run or a folder of weights (default: the newest run)"
+    )
     arguments.add_argument(
         "--dataset", choices=("bundled", "mnist"), default="bundled", help="whose test digits (default: bundled)"
     )
