@@ -3,9 +3,9 @@
 python -m benchmarks.strangers
 python -m benchmarks.strangers FOLDER --weights runs/default --dataset mnist --data-root DIR
 
-FOLDER holds images of anything but digits, in sub-folders or not. Doodles of four kinds, none of them made as the
-scribbles that training shows, are measured always. An image is prepared as a drawing; its score is the best mean
-similarity to 20 references of a class, and below the weights' rejection threshold it is refused.
+FOLDER holds images of anything but digits, in sub-folders or not. Strangers of four kinds, none of them made as the
+scribbles on which the rejection threshold is fitted, are measured always. An image is prepared as a drawing; its score
+is the best mean similarity to 20 references of a class, and below the weights' rejection threshold it is refused.
 """
 
 import argparse
