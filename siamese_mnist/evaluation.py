@@ -1,5 +1,6 @@
 """Figures of a siamese network on all pairs of a split, with intervals, beside what costs nothing."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +48,17 @@ def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
     embeddings, labels = encode_all(model, validation.images), validation.labels
     raw_scores = model.raw_scores(embeddings, embeddings).cpu()
     model.calibration, model.threshold, figures = _fit(raw_scores, labels)
-    strangers = encode_all(model, scribbles(SCRIBBLES, torch.Generator().manual_seed(0)))
+    strangers = encode_all(model, _scribbles())
     scale, offset = model.calibration
     similarities = torch.cat([raw_scores * scale + offset, model.logits(strangers, embeddings).cpu()]).sigmoid()
     model.rejection_threshold = _rejection_threshold(similarities, labels)
     return figures
+
+
+@functools.cache
+def _scribbles() -> Tensor:
+    """Always the same ones; made once, for every epoch asks for them."""
+    return scribbles(SCRIBBLES, torch.Generator().manual_seed(0))
 
 
 def _fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float, dict[str, float]]:
