@@ -28,7 +28,8 @@ class AssetCache:
                 await send(message)
 
             await self.app(scope, receive, keep)
-            if answer[0].get("status") == 200 and len(self.answers) < MOST:
+            whole = answer and answer[0].get("status") == 200 and not answer[-1].get("more_body")
+            if whole and len(self.answers) < MOST:
                 self.answers[key] = answer
             return
         for message in self.answers[key]:
