@@ -25,10 +25,11 @@ from siamese_mnist.evaluation import VALIDATION_IMAGES_PER_CLASS, calibrate
 from siamese_mnist.options import TrainingOptions, add_training_options
 from siamese_mnist.pairs import BalancedBatches
 from siamese_mnist.runs import Run, best_epoch
+from siamese_mnist.strangers import add_strangers
 
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.3  # of all steps
-AVERAGED = 0.1  # of the steps so far, at most 100 steps, is how far back the saved weights' average reaches
+AVERAGED = 0.3  # of the steps so far is how far back the saved weights' average reaches
 
 
 def main() -> None:
@@ -111,6 +112,7 @@ def train_epoch(
         images = digits.images[index].to(model.device) / 255
         labels = digits.labels[index].to(model.device)
         if options.augment:
+            images, labels = add_strangers(images, labels, generator)
             images = augment(images, generator)
         with bf16_autocast(model.device):
             embeddings = model.encode(images)
@@ -148,7 +150,7 @@ def one_cycle(progress: float) -> float:
 @torch.no_grad()
 def move_average(average: SiameseNetwork, model: SiameseNetwork, steps: int) -> None:
     """Moves the averaged weights, which are validated and saved, a step towards the trained ones."""
-    share = max(1 / 100, 1 / (1 + AVERAGED * steps))
+    share = 1 / (1 + AVERAGED * steps)
     for kept, new in zip(average.state_dict().values(), model.state_dict().values()):
         if kept.is_floating_point():
             kept.lerp_(new, share)

@@ -16,7 +16,7 @@ from siamese_mnist.allpairs import REFERENCES, Score, score_all_pairs
 from siamese_mnist.data import Digits
 from siamese_mnist.device import bf16_autocast
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.scribbles import scribbles
+from siamese_mnist.strangers import scribbles
 
 ENCODE_AT_ONCE = 100
 MOST_REFUSED = 0.01  # of validation digits may fall below the rejection threshold

@@ -6,7 +6,7 @@ import torch
 from siamese_mnist.evaluation import MOST_REFUSED, _rejection_threshold, calibrate, encode_all
 from siamese_mnist.matching import Matcher
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.scribbles import scribbles
+from siamese_mnist.strangers import scribbles
 from siamese_mnist.strokes import draw_segments
 
 

@@ -1,0 +1,55 @@
+"""The released weights: whole, small, as their card says, and good."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import REPOSITORY
+
+from siamese_mnist import SiameseNetwork, roc
+from siamese_mnist.evaluation import encode_all
+from siamese_mnist.matching import Matcher
+from siamese_mnist.strangers import scribbles
+
+FOLDER = REPOSITORY / "weights"
+
+
+@pytest.fixture(scope="module")
+def released():
+    return SiameseNetwork.from_pretrained(FOLDER)
+
+
+def test_the_folder_is_whole_and_small():
+    assert {path.name for path in FOLDER.iterdir()} == {"config.json", "model.safetensors", "README.md"}
+    assert (FOLDER / "model.safetensors").stat().st_size < 4e6
+
+
+def test_the_card_states_the_command_of_the_training(released):
+    facts = json.loads((FOLDER / "config.json").read_text())["training"]
+    assert facts["command"] in (FOLDER / "README.md").read_text()
+    assert (facts["dataset"], facts["images"], facts["data_root"]) == ("mnist", 54_000, "data")
+    assert released.classes == tuple("0123456789")
+
+
+def test_they_tell_bundled_digits_apart(released, test_digits):
+    embeddings = encode_all(released, test_digits.images)
+    with torch.no_grad():
+        log_odds = released.logits(embeddings, embeddings)
+    same, once = test_digits.labels[:, None] == test_digits.labels, torch.ones_like(log_odds).triu(1).bool()
+    positives, negatives = (np.sort(log_odds[mask & once].numpy()) for mask in (same, ~same))
+    assert roc.equal_error(positives, negatives)[0] < 0.01
+    assert roc.log_loss(positives, negatives) < 0.05
+
+
+def test_they_refuse_scribbles_and_hardly_any_digit(released, test_digits):
+    matcher = Matcher(released, test_digits)
+    references = matcher.sample(torch.Generator().manual_seed(0))
+    queries = torch.ones(len(test_digits), dtype=torch.bool)
+    queries[references] = False
+    for images, low, high in (
+        (test_digits.images[queries], 0.97, 1),
+        (scribbles(500, torch.Generator().manual_seed(7)), 0, 0.15),
+    ):
+        passed = matcher.scores(matcher.encode(images), references).amax(1) >= released.rejection_threshold
+        assert low <= passed.float().mean() <= high
