@@ -82,8 +82,8 @@ def _fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float
 def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> float:
     """The best mean similarity to k random references a class at which as many digits fail as strangers pass.
 
-    Lower where more than 1 % of the digits would fail. `similarities` (N + S, N) are those of digits with labels (N,),
-    then of strangers, to the digits; no digit is its own reference.
+    Lower where more than 1 % of the digits would fail, and so low that one of the k may resemble none of its class.
+    `similarities` (N + S, N) are those of digits with labels (N,), then of strangers, to the digits.
     """
     generator, count = torch.Generator().manual_seed(0), len(labels)
     best = []
@@ -100,6 +100,7 @@ def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> f
     digits, strangers = (
         part.flatten().double().numpy() for part in torch.stack(best).split([count, len(similarities) - count], 1)
     )
+    digits *= 1 - 1 / k
     return min(roc.equal_error(np.sort(digits), np.sort(strangers))[1], float(np.quantile(digits, MOST_REFUSED)))
 
 

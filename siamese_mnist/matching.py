@@ -12,6 +12,7 @@ from siamese_mnist.model import SiameseNetwork
 
 REFERENCES = 20  # a class
 CANDIDATES = 50  # a class, of which the references are drawn
+TYPICAL = 0.9  # mean similarity to the other candidates of its class: an odd reference lowers all that is compared
 NEAREST = 3  # the distance to a class is that to its third nearest reference: one may be odd
 SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of the score
 
@@ -42,12 +43,12 @@ class Matcher:
         self.model, self.digits = model, digits.at_most(CANDIDATES)
         self.names = [digits.class_names[label] for label in digits.classes]
         self.embeddings = self.encode(self.digits.images)
+        self.typical = [self._find_typical(label) for label in self.digits.classes]
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Which images are the references, (classes, 20) or fewer where a class has fewer; the first is to be shown."""
-        members = [torch.where(self.digits.labels == label)[0] for label in self.digits.classes]
-        count = min(REFERENCES, *map(len, members))
-        return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in members])
+        count = min(REFERENCES, *map(len, self.typical))
+        return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in self.typical])
 
     def encode(self, images: Tensor) -> Tensor:
         """Embeddings (N, D) of images (N, 1, 28, 28)."""
@@ -86,3 +87,11 @@ class Matcher:
     def verify(self, a: Tensor, b: Tensor) -> tuple[float, float]:
         """Similarity and Euclidean distance of two embeddings (1, D)."""
         return self.model.similarity(a, b).item(), torch.linalg.vector_norm(a - b).item()
+
+    @torch.no_grad()
+    def _find_typical(self, label: int) -> Tensor:
+        """The images of a class that resemble the others of it; the 20 that do most, where fewer resemble them."""
+        members = torch.where(self.digits.labels == label)[0]
+        similarity = self.model.similarity(self.embeddings[members], self.embeddings[members]).fill_diagonal_(0)
+        to_others = similarity.sum(1) / max(1, len(members) - 1)
+        return members[to_others.argsort(descending=True)[: max(REFERENCES, int((to_others >= TYPICAL).sum()))]]

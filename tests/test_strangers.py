@@ -1,4 +1,4 @@
-"""Scribbles, and the threshold below which an image is like no digit, which is fitted on them."""
+"""Strangers: what the network learns to find like nothing, and the threshold below which an image is like no digit."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from siamese_mnist.evaluation import MOST_REFUSED, _rejection_threshold, calibrate, encode_all
 from siamese_mnist.matching import Matcher
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.strangers import scribbles
+from siamese_mnist.strangers import COLLAGES, SCRIBBLES, add_strangers, collages, scribbles
 from siamese_mnist.strokes import draw_segments
 
 
@@ -40,11 +40,29 @@ def test_scribbles_are_of_the_size_and_ink_of_digits_and_all_different(train_dig
     assert torch.equal(images, scribbles(200, generator(0)))
 
 
+def test_collages_are_made_of_the_batch_and_are_none_of_it(train_digits):
+    images = train_digits.images[::100] / 255
+    made = collages(images, 100, generator(0))
+    assert torch.isin(made, images).all()
+    turned = torch.cat([torch.rot90(kind, turns, (2, 3)) for kind in (images, images.flip(3)) for turns in range(4)])
+    assert torch.cdist(made.flatten(1), turned.flatten(1)).min() > 1
+
+
+def test_each_stranger_of_a_batch_is_a_class_of_its_own(train_digits):
+    images, labels = train_digits.images[::16] / 255, train_digits.labels[::16]
+    more, theirs = add_strangers(images, labels, generator(0))
+    assert torch.equal(more[: len(images)], images)
+    assert torch.equal(theirs[: len(labels)], labels)
+    added = theirs[len(labels) :]
+    assert len(added) == len(added.unique()) == round(SCRIBBLES * len(images)) + round(COLLAGES * len(images))
+    assert added.max() < 0
+
+
 def test_the_threshold_lies_between_digits_and_strangers_and_costs_few_digits():
     labels = torch.arange(10).repeat_interleave(30)
     digits = torch.where(labels[:, None] == labels, 0.9 + 0.1 * torch.rand((300, 300), generator=generator(0)), 0.0)
     digits[:9, :] = 0.5  # odd ones, 3 %
-    for stranger, low, high in ((0.2, 0.2, 0.6), (0.7, 0.5, 0.7), (1.0, 0.5, 0.51)):
+    for stranger, low, high in ((0.2, 0.2, 0.6), (0.7, 0.475, 0.7), (1.0, 0.475, 0.49)):
         threshold = _rejection_threshold(torch.cat([digits, torch.full((50, 300), stranger)]), labels)
         assert low <= threshold <= high, stranger
 
