@@ -1,6 +1,7 @@
 """The page without a browser: its handlers, its API, and what hostile callers get."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -55,6 +56,17 @@ def test_the_score_is_the_mean_similarity_to_the_references(page_app):
         one_by_one = [matcher.model(image, matcher.digits.images[i][None]).sigmoid().item() for i in references[label]]
         assert found.scores[name] == pytest.approx(np.mean(one_by_one), abs=1e-4)
     assert found.winner == "5"
+
+
+def test_an_odd_image_is_no_reference(page_app):
+    digits, label_of = page_app.matcher.digits, page_app.matcher.digits.labels.clone()
+    seven, two = (torch.where(label_of == label)[0][3] for label in (7, 2))
+    label_of[seven], label_of[two] = 2, 7
+    matcher = Matcher(page_app.model, dataclasses.replace(digits, labels=label_of))
+    sets = [matcher.sample(torch.Generator().manual_seed(seed)) for seed in range(20)]
+    assert {two.item(), seven.item()}.isdisjoint(torch.cat(sets).flatten().tolist())
+    assert all((label_of[references] == torch.arange(10)[:, None]).all() for references in sets)
+    assert len(torch.cat(sets)[7::10].unique()) > 20  # they are drawn, not always the same
 
 
 def test_a_class_wins_from_the_rejection_threshold(page_app, monkeypatch):
