@@ -5,9 +5,9 @@ from torch import Tensor
 
 from siamese_mnist.strokes import PIXELS, draw_segments
 
-SCRIBBLES, COLLAGES = 3 / 32, 1 / 32  # of a batch are added
-FEWEST, MOST = 6, 14  # corners of a scribble; with fewer it would often be a digit
-STEPS = 40  # segments of a scribble
+SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added
+FEWEST, MOST = 6, 10  # corners of a scribble; with fewer it would often be a digit
+STEPS = 32  # segments of a scribble
 BOX, MIDDLE = 20, 13.5  # pixels: a scribble's longer side, as MNIST's digits, and its place
 LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.1  # of the scribbles
 GRID, WOBBLE = (0.75, 1.0), 0.1  # between the points of letters, and off them

@@ -5,9 +5,9 @@ from conftest import REPOSITORY
 README = (REPOSITORY / "README.md").read_text()
 
 
-def test_the_python_example_runs(trained_run, capsys):
+def test_the_python_example_runs(capsys):
     example = next(each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "from_pretrained" in each)
-    exec(example.replace("runs/default/best", str(trained_run / "best")), {})
+    exec(example.replace('"weights"', f'"{REPOSITORY / "weights"}"'), {})
     same, probability = capsys.readouterr().out.splitlines()[-1].split()
     assert same == "1"
     assert 0 <= float(probability) <= 1
