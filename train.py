@@ -112,7 +112,8 @@ def train_epoch(
         images = digits.images[index].to(model.device) / 255
         labels = digits.labels[index].to(model.device)
         if options.augment:
-            images, labels = add_strangers(images, labels, generator)
+            if options.loss != "contrastive":  # a head can learn that they are like nothing; a distance is spoilt
+                images, labels = add_strangers(images, labels, generator)
             images = augment(images, generator)
         with bf16_autocast(model.device):
             embeddings = model.encode(images)
