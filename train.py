@@ -29,7 +29,7 @@ from siamese_mnist.strangers import add_strangers
 
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.3  # of all steps
-AVERAGED = 0.3  # of the steps so far is how far back the saved weights' average reaches
+AVERAGED = 0.5  # of the steps so far is how far back the saved weights' average reaches
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from siamese_mnist.model import SiameseNetwork
 
 REFERENCES = 20  # a class
 CANDIDATES = 50  # a class, of which the references are drawn
-TYPICAL = 0.9  # mean similarity to the other candidates of its class: an odd reference lowers all that is compared
+TYPICAL = 0.8  # of the candidates of a class, those most like the others: an odd reference lowers all that is compared
 NEAREST = 3  # the distance to a class is that to its third nearest reference: one may be odd
 SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of the score
 
@@ -90,8 +90,8 @@ class Matcher:
 
     @torch.no_grad()
     def _find_typical(self, label: int) -> Tensor:
-        """The images of a class that resemble the others of it; the 20 that do most, where fewer resemble them."""
+        """The images of a class that resemble the others of it most: four in five, and 20 at least."""
         members = torch.where(self.digits.labels == label)[0]
         similarity = self.model.similarity(self.embeddings[members], self.embeddings[members]).fill_diagonal_(0)
-        to_others = similarity.sum(1) / max(1, len(members) - 1)
-        return members[to_others.argsort(descending=True)[: max(REFERENCES, int((to_others >= TYPICAL).sum()))]]
+        count = max(REFERENCES, round(TYPICAL * len(members)))
+        return members[similarity.sum(1).argsort(descending=True)[:count]]
