@@ -5,7 +5,7 @@ python -m benchmarks.strangers FOLDER --weights runs/default --dataset mnist --d
 
 FOLDER holds images of anything but digits, in sub-folders or not. Strangers of four kinds, none of them made as the
 scribbles on which the rejection threshold is fitted, are measured always. An image is prepared as a drawing; its score
-is the best mean similarity to 20 references of a class, and below the weights' rejection threshold it is refused.
+is the best similarity to 20 references of a class, and below the weights' rejection threshold it is refused.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def digit_scores(matcher: Matcher, images: Tensor, sets: list[Tensor], own: bool
 
 
 def best_scores(matcher: Matcher, embeddings: Tensor, sets: list[Tensor]) -> Tensor:
-    """The best mean similarity (sets, N) of embeddings (N, D) to the references of a class."""
+    """The best similarity (sets, N) of embeddings (N, D) to the references of a class."""
     return torch.stack([matcher.scores(embeddings, references).amax(1) for references in sets])
 
 
@@ -170,7 +170,7 @@ def plot_scores(scores: dict[str, Tensor], threshold: float, path: Path) -> None
     from siamese_mnist.plots import BLUE, ORANGE, save
 
     figure, rows = plt.subplots(len(scores), 1, figsize=(8, 1 + len(scores)), sharex=True, layout="constrained")
-    figure.suptitle("Best mean similarity to 20 references of a class")
+    figure.suptitle("Best similarity to 20 references of a class")
     for axes, (kind, values) in zip(rows, scores.items()):
         axes.hist(values.numpy(), bins=np.linspace(0, 1, 51), color=BLUE if kind == DIGITS else ORANGE, density=True)
         axes.axvline(threshold, color="black", linestyle="--")

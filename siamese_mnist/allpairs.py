@@ -87,9 +87,9 @@ class ByImage:
         if rows == columns:
             self.histograms[rows, 0, 0] -= 1  # the diagonal
         self.said_same[rows] += (log_odds >= self.threshold).float() @ self.one_hot[columns]
-        similarity = log_odds.T.contiguous().sigmoid()  # 0 on the diagonal
+        to_references = log_odds.T.contiguous()
         for k, references in self.references.items():
-            self.resemblance[k][:, rows] += _one_hot_rows(references, columns, len(similarity)) @ similarity
+            self.resemblance[k][:, rows] += _one_hot_rows(references, columns, len(to_references)) @ to_references
         for kind, wrong in ((0, (-log_odds).masked_fill(same, torch.inf)), (1, log_odds.masked_fill(~same, torch.inf))):
             found, (worst, partner) = wrong.min(1), self.worst[kind]
             better = found.values < worst[rows]
@@ -102,7 +102,7 @@ class ByImage:
         for resemblance, references in zip(self.resemblance[k].split(own.shape[0]), self.references[k]):
             query = torch.ones_like(won)
             query[references.flatten()] = 0
-            mine, best_other = (resemblance * own).sum(0), resemblance.masked_fill(own, -1).amax(0)
+            mine, best_other = (resemblance * own).sum(0), resemblance.masked_fill(own, -torch.inf).amax(0)
             won += (mine > best_other) * query
             held += query
         return won, held

@@ -30,7 +30,7 @@ def match_panel(
     return f"""{_sentence(sentence)}
 <ol class="cards">{cards}</ol>
 <div class="seen">{seen}<span>What the network sees: your drawing, cropped, centred, its stroke brought to MNIST's
-width. A bar is the mean similarity to {references} images of a class, one of which is shown.</span></div>"""
+width. A bar is the similarity to {references} images of a class, one of which is shown.</span></div>"""
 
 
 def describe(match: Match) -> str:

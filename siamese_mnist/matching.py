@@ -12,7 +12,6 @@ from siamese_mnist.model import SiameseNetwork
 
 REFERENCES = 20  # a class
 CANDIDATES = 50  # a class, of which the references are drawn
-TYPICAL = 0.8  # of the candidates of a class, those most like the others: an odd reference lowers all that is compared
 NEAREST = 3  # the distance to a class is that to its third nearest reference: one may be odd
 SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of the score
 
@@ -29,7 +28,8 @@ class Symbol:
 class Match:
     """Scores by name, in the order of classes and symbols, and the name that wins, if one is like enough.
 
-    The score of a class is its mean similarity; symbols take of it the share by which they are nearer.
+    The score of a class is the similarity to its references, their log-odds averaged, so that no odd one of them holds
+    the others down. Symbols take of it the share by which they are nearer.
     """
 
     scores: dict[str, float]
@@ -43,12 +43,12 @@ class Matcher:
         self.model, self.digits = model, digits.at_most(CANDIDATES)
         self.names = [digits.class_names[label] for label in digits.classes]
         self.embeddings = self.encode(self.digits.images)
-        self.typical = [self._find_typical(label) for label in self.digits.classes]
+        self.members = [torch.where(self.digits.labels == label)[0] for label in self.digits.classes]
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Which images are the references, (classes, 20) or fewer where a class has fewer; the first is to be shown."""
-        count = min(REFERENCES, *map(len, self.typical))
-        return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in self.typical])
+        count = min(REFERENCES, *map(len, self.members))
+        return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in self.members])
 
     def encode(self, images: Tensor) -> Tensor:
         """Embeddings (N, D) of images (N, 1, 28, 28)."""
@@ -56,12 +56,9 @@ class Matcher:
 
     @torch.no_grad()
     def scores(self, embeddings: Tensor, references: Tensor) -> Tensor:
-        """The mean similarity (N, classes) of embeddings (N, D) to the references of each class."""
-        return (
-            self.model.similarity(embeddings, self.embeddings[references.flatten()])
-            .unflatten(1, references.shape)
-            .mean(2)
-        )
+        """The similarity (N, classes) of embeddings (N, D) to the references of each class, at their mean log-odds."""
+        log_odds = self.model.logits(embeddings, self.embeddings[references.flatten()])
+        return log_odds.unflatten(1, references.shape).mean(2).sigmoid()
 
     @torch.no_grad()
     def match(self, embedding: Tensor, references: Tensor, symbols: Mapping[str, Symbol]) -> Match:
@@ -87,11 +84,3 @@ class Matcher:
     def verify(self, a: Tensor, b: Tensor) -> tuple[float, float]:
         """Similarity and Euclidean distance of two embeddings (1, D)."""
         return self.model.similarity(a, b).item(), torch.linalg.vector_norm(a - b).item()
-
-    @torch.no_grad()
-    def _find_typical(self, label: int) -> Tensor:
-        """The images of a class that resemble the others of it most: four in five, and 20 at least."""
-        members = torch.where(self.digits.labels == label)[0]
-        similarity = self.model.similarity(self.embeddings[members], self.embeddings[members]).fill_diagonal_(0)
-        count = max(REFERENCES, round(TYPICAL * len(members)))
-        return members[similarity.sum(1).argsort(descending=True)[:count]]

@@ -113,7 +113,7 @@ class Page:
         return visitor, markup.symbol_list({}), self.show_match(drawing, visitor)
 
     def match_file(self, image: str | None) -> dict[str, Any]:
-        """An image file: which class wins or null, its mean similarity to each class, and what the network saw."""
+        """An image file: which class wins or null, its similarity to each class, and what the network saw."""
         with _errors_for_clients():
             prepared = prepare_drawing(_open(image))
             found = self.matcher.match(self.matcher.encode(prepared), self.newcomer.references, {})
