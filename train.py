@@ -63,7 +63,7 @@ def main() -> None:
     print(
         f"{len(training):,} {options.dataset} images of {len(training.classes)} classes · {options.encoder} encoder, "
         f"{options.head} head, {options.loss} loss, {parameters:,} parameters · {device.type}, seed {options.seed}"
-        f"\n{run_folder.folder}: {len(history)} of {options.epochs} epochs done"
+        f"\n{run_folder.folder}: {len(history)} of {options.epochs} epochs done, {len(batches)} steps each"
     )
     try:
         for epoch in range(len(history), options.epochs):
@@ -83,7 +83,8 @@ def main() -> None:
                 f"AUC {figures['auc']:.5f}, balanced accuracy {figures['balanced_accuracy']:.2%} · {seconds:.1f} s"
             )
     except KeyboardInterrupt:
-        print(f"\nStopped after {len(history)} epochs. Go on with: python train.py --resume {run_folder.folder}")
+        print(f"\nStopped after {len(history)} of {options.epochs} epochs; the one begun starts anew.")
+        print(f"Go on with: python train.py --resume {run_folder.folder}")
         raise SystemExit(130) from None
 
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)

@@ -167,6 +167,8 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         name = str(pretrained_model_name_or_path)
         folder = Path(name).expanduser()
         if folder.is_dir():
+            if (folder / "best" / CONFIG).is_file():
+                raise InputError(f"{folder}: is a run; the weights in it are {folder / 'best'}")
             for file in (CONFIG, WEIGHTS):
                 if not (folder / file).is_file():
                     raise InputError(

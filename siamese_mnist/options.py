@@ -48,6 +48,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if self.lr is None and self.encoder in LEARNING_RATES:
             object.__setattr__(self, "lr", LEARNING_RATES[self.encoder])
+        if self.dataset == "bundled" and self.data_root != "data":
+            raise InputError(f"--data-root {self.data_root}: the bundled images need none; say --dataset, too")
         for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{flag(name)} {getattr(self, name)} is below {least}")

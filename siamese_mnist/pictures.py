@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from siamese_mnist.plots import BLUE, GREY, ORANGE, save
 
 PAIRS_IN_A_ROW = 6
-TITLE_WIDTH = 7.6  # inches
+TITLE_WIDTH = 8.6  # inches
 
 
 @dataclass
@@ -76,9 +76,9 @@ def draw_matches(
     The best is framed and marked; a wrong one has a dashed frame, a cross and the word WRONG.
     """
     rows, columns = scores.shape
-    wide, high = 1.02 * (columns + 1.4), 1.33 * rows + 0.7
+    wide, high = 1.02 * (columns + 1.6), 1.33 * rows + 0.7
     size = (max(wide, TITLE_WIDTH), high)
-    edges = {"left": 0.1 / size[0], "right": (wide - 0.1) / size[0], "bottom": 0.3 / high, "top": 1 - 0.75 / high}
+    edges = {"left": 0.1 / size[0], "right": (wide - 0.3) / size[0], "bottom": 0.3 / high, "top": 1 - 0.75 / high}
     figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, gridspec_kw={**edges, "hspace": 0.3})
     figure.suptitle("Queries against one random reference of every class: similarity, the best framed", weight="bold")
     for row in range(rows):

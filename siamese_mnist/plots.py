@@ -121,7 +121,7 @@ def plot_digit_pairs(said_same: np.ndarray, labels: np.ndarray, names: Sequence[
     sizes = np.bincount(labels, minlength=classes)
     errors = called / np.outer(sizes, sizes)
     np.fill_diagonal(errors, 1 - called.diagonal() / (sizes * (sizes - 1)))
-    side = max(5.0, 0.72 * classes + 1.6)
+    side = max(6.4, 0.72 * classes + 1.6)
     figure, axes = plt.subplots(figsize=(side, side - 0.6), layout="constrained")
     axes.imshow(np.sqrt(errors), cmap="Blues", vmin=0, vmax=max(np.sqrt(errors).max() * 1.25, 1e-3))
     for (row, column), error in np.ndenumerate(errors):
@@ -163,7 +163,7 @@ def plot_embedding_map(
     figure, axes = plt.subplots(figsize=(7.5, 7), layout="constrained")
     colours = plt.get_cmap("tab10" if len(names) <= 10 else "turbo", len(names))
     for (x, y), label in zip(points, labels):
-        axes.text(x, y, names[label][:3], color=colours(label), size=8, ha="center", va="center", alpha=0.8)
+        axes.text(x, y, names[label][:8], color=colours(label), size=8, ha="center", va="center", alpha=0.8)
     span = np.ptp(points, 0)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
@@ -173,9 +173,7 @@ def plot_embedding_map(
         _inset(axes, images[nearest], np.array([middle[0], above]), 0.055 * span, colours(label))
     axes.set(xlim=(points[:, 0].min() - 0.04 * span[0], points[:, 0].max() + 0.04 * span[0]))
     axes.set(ylim=(points[:, 1].min() - 0.04 * span[1], points[:, 1].max() + 0.1 * span[1]), xticks=[], yticks=[])
-    axes.set_title(
-        f"Embeddings of {len(points):,} images, flattened by t-SNE\neach character is an image, named by its true class"
-    )
+    axes.set_title(f"Embeddings of {len(points):,} images, flattened by t-SNE\neach name is an image, of that class")
     axes.spines[:].set_visible(False)
     save(figure, path)
 

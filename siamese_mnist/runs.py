@@ -46,8 +46,10 @@ class Run:
             options = TrainingOptions(**json.loads(path.read_text()))
         except FileNotFoundError as error:
             raise InputError(f"{folder}: holds no run (no {CONFIG}); leave --resume out to start one") from error
+        except InputError as error:
+            raise InputError(f"{path}: {error}; start a new run") from error
         except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: not the options of a run ({error}); start a new one") from error
+            raise InputError(f"{path}: holds no options of a run; name the run's folder, or start a new run") from error
         for name, value in given.items():
             if value != (kept := getattr(options, name)):
                 raise InputError(

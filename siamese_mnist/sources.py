@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -169,12 +170,14 @@ def list_folder(root: Path) -> tuple[list[str], Tensor, tuple[str, ...]]:
 
 
 def read_images(paths: list[str]) -> Tensor:
-    """The images at `paths`, each fitted into 28 × 28. InputError names the one that cannot be read."""
+    """The images at `paths`, each made 28 × 28. InputError names the one that cannot be read, or shows nothing."""
     images = np.zeros((len(paths), 1, 28, 28), np.uint8)
     for image, path in zip(images, tqdm(paths, desc="images", unit="image")):
         try:
             with Image.open(path) as opened:
                 image[0] = fit_image(opened)
+        except InputError as error:
+            raise InputError(f"{path}: {error}; replace or remove it") from error
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a whole image"
             raise InputError(f"{path}: {reason}; repair or remove it") from error
@@ -182,8 +185,12 @@ def read_images(paths: list[str]) -> Tensor:
 
 
 def fit_image(image: Image.Image) -> np.ndarray:
-    """Any PIL image as uint8 (28, 28): grey, aspect kept, white ink on black (a bright border means dark ink)."""
-    image = ImageOps.exif_transpose(image)
+    """Any PIL image as uint8 (28, 28): prepared as a drawing, so that it can be compared with one.
+
+    One of 28 × 28 is taken as it is, but in grey, white ink on black: a bright border means dark ink.
+    """
+    if image.size != (28, 28):
+        return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
     if image.mode.startswith("I"):
         grey = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
     elif image.has_transparency_data:
@@ -195,6 +202,4 @@ def fit_image(image: Image.Image) -> np.ndarray:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     if np.median(border) > 127:
         grey = ImageOps.invert(grey)
-    if grey.size != (28, 28):
-        grey = ImageOps.pad(grey, (28, 28), Image.Resampling.LANCZOS)
     return np.asarray(grey)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from siamese_mnist import InputError, load_digits
 from siamese_mnist.data import SPLITS
+from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.sources import fit_image
 
 
@@ -274,12 +275,25 @@ def test_images_of_every_mode_are_read(mode, test_digits):
     assert np.corrcoef(fitted.ravel(), test_digits.images[0].numpy().ravel())[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("damage", ["text as png", "truncated", "one class", "empty class", "few images", "missing"])
+def test_images_of_other_sizes_are_prepared_as_drawings_are(test_digits):
+    large = Image.new("L", (300, 200), 255)
+    large.paste(Image.fromarray(255 - test_digits.images[0, 0].numpy()).resize((84, 84)), (10, 90))
+    fitted = fit_image(large)
+    assert (fitted == np.rint(prepare_drawing(large)[0, 0].numpy() * 255)).all()
+    rows, columns = np.nonzero(fitted > 60)
+    assert max(np.ptp(rows), np.ptp(columns)) in (18, 19, 20)
+
+
+@pytest.mark.parametrize(
+    "damage", ["text as png", "truncated", "blank", "one class", "empty class", "few images", "missing"]
+)
 def test_unusable_folders_are_named(symbols, damage):
     victim = symbols / "circle" / "3.png"
     root = symbols
     if damage == "text as png":
         victim.write_text("I am no picture")
+    elif damage == "blank":
+        Image.new("L", (50, 50), 255).save(victim)
     elif damage == "truncated":
         victim.write_bytes(victim.read_bytes()[:60])
     elif damage == "missing":

@@ -16,7 +16,7 @@ import torch
 from conftest import REPOSITORY, assert_one_line_error
 from PIL import Image
 
-from siamese_mnist import SiameseNetwork, load_digits
+from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.cli import find_weights
 
 QUICK = ("--images-per-class", 12, "--epochs", 4, "--batch-size", 60)
@@ -115,6 +115,7 @@ def test_a_run_stopped_before_its_first_epoch_ended_goes_on(run_script, quick_ru
 def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_run, tmp_path):
     assert_one_line_error(run_script("train.py", "--resume", quick_run, "--lr", 0.1), "--lr", "0.01")
     assert_one_line_error(run_script("train.py", "--resume", tmp_path), "--resume")
+    assert_one_line_error(run_script("train.py", "--resume", quick_run / "best"), "no options of a run")
     assert_one_line_error(run_script("train.py", *QUICK, "--out", quick_run), "--resume")
     damaged = tmp_path / "damaged"
     shutil.copytree(quick_run, damaged, symlinks=True)
@@ -143,6 +144,7 @@ def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_ru
         (("--dataset", "folder", "--data-root", "/nowhere"), "/nowhere"),
         (("--out", "/proc/run"), "/proc/run"),
         (("--device", "mps"), "mps"),
+        (("--data-root", "symbols"), "--dataset"),
     ],
 )
 def test_impossible_options_are_one_line(run_script, tmp_path, options, word):
@@ -247,6 +249,10 @@ def test_no_weights_and_wrong_weights_are_one_line(run_script, tmp_path):
     assert_one_line_error(run_script("evaluate.py", cwd=tmp_path), "train.py")
     assert_one_line_error(run_script("evaluate.py", tmp_path / "none"), "none")
     assert_one_line_error(run_script("evaluate.py", tmp_path), "config.json")
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "config.json").touch()
+    with pytest.raises(InputError, match="best"):
+        SiameseNetwork.from_pretrained(tmp_path)
 
 
 def test_the_newest_run_is_the_default(trained_run, tmp_path, monkeypatch):
