@@ -55,17 +55,17 @@ def plot_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
 
 def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], threshold: float, path: Path) -> None:
     """ROC of all ways to score pairs, with the threshold's (false alarms, hits); then the first one's similarities."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.9), layout="constrained")
     for (name, one), colour, style in zip(measured.items(), (BLUE, ORANGE, GREY), ("-", "--", ":")):
         alarms, misses = one.roc
         left.plot(alarms, 1 - misses, style, color=colour, lw=2, label=f"{name}: AUC {one.figures['auc']:.5f}")
     left.plot(
         *point, "*", color="black", markersize=14, label=f"threshold {threshold:.2f}: {point[1]:.2%} at {point[0]:.2%}"
     )
-    left.set(title="ROC over all pairs", xscale="log", xlim=(1e-6, 1), ylim=(-0.02, 1.03))
+    fewest = min(one.roc[0][one.roc[0] > 0].min() for one in measured.values())  # false alarms that can be seen
+    left.set(title="ROC over all pairs", xscale="log", xlim=(max(1e-6, fewest / 2), 1), ylim=(-0.02, 1.03))
     left.set(xlabel="different pairs called the same (false alarms)", ylabel="same pairs called the same (hits)")
     left.xaxis.set_major_formatter(LogFormatterSciNotation())
-    left.legend(loc="center right", fontsize=10)
     network = next(iter(measured.values()))
     edges = np.linspace(0, 1, network.spread.shape[1] + 1)
     for share, name, colour, hatch in zip(network.spread, ("different", "same"), (BLUE, ORANGE), ("", "///")):
@@ -82,12 +82,13 @@ def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], thresh
         title="Similarities given to the two kinds of pair",
         yscale="log",
         xlim=(0, 1),
+        ylim=(min(1e-3, network.spread[network.spread > 0].min() / 2), 1.5),
         xlabel="similarity (probability, at even odds)",
     )
     right.set_ylabel("share of the kind's pairs, per 0.02")
     right.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.3g}%")
-    right.legend(loc="upper center", fontsize=10)
     for axes in (left, right):
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, frameon=False, ncols=2)
         axes.grid(alpha=0.25)
     save(figure, path)
 
@@ -103,7 +104,15 @@ def plot_reliability(spread: np.ndarray, path: Path) -> None:
     for x, y, weight in zip(centres, observed, (same + different) / 2):
         if np.isfinite(y):
             axes.annotate(
-                f"{weight:.2%}", (x, y), (8, 5 if y < 0.1 else -11), textcoords="offset points", fontsize=8, color=GREY
+                f"{weight:.2%}",
+                (x, y),
+                (0, -7 if y > 0.1 else 7),
+                textcoords="offset points",
+                fontsize=8,
+                color=GREY,
+                ha="center",
+                va="top" if y > 0.1 else "bottom",
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
             )
     axes.set(
         title="Is the similarity a probability?", xlabel="similarity", ylabel="share of these pairs that are the same"

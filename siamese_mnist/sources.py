@@ -6,6 +6,7 @@ import tempfile
 from functools import cache, lru_cache
 from http.client import HTTPException
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +77,7 @@ def _download_mnist(root: Path) -> None:
             if getattr(error, "errno", None) in STORAGE_ERRORS:
                 raise
             raise InputError(
-                f"MNIST is not in {raw} and could not be downloaded ({' '.join(str(error).split())[:200]}); "
+                f"MNIST is not in {raw} and could not be downloaded ({shorten(str(error), 300, placeholder=' …')}); "
                 "connect to the internet, put its four files there, or use --dataset bundled"
             ) from error
         for path in Path(part, "MNIST", "raw").glob("*-ubyte"):
