@@ -125,9 +125,10 @@ def _one_hot_rows(references: Tensor, columns: slice, width: int) -> Tensor:
 
 
 def _range_of_interest(embeddings: Tensor, labels: Tensor, score: Score) -> tuple[float, float]:
-    """The log-odds, of a sample, between which both kinds of pair occur: outside it nothing is confused."""
+    """The log-odds between which a sample has both kinds of pair, and the middle of each: beyond, none is confused."""
     sample = torch.from_numpy(np.random.default_rng(0).permutation(len(labels))[:SAMPLE])
     log_odds, same = score(embeddings[sample], embeddings[sample]).cpu(), labels[sample][:, None] == labels[sample]
     once = torch.ones_like(same).triu(1)
-    low, high = log_odds[same & once].min().item(), log_odds[~same & once].max().item()
-    return (low - 1, high + 1) if low < high else (high - 1, low + 1)
+    positives, negatives = log_odds[same & once], log_odds[~same & once]
+    low, high = min(positives.min(), negatives.median()), max(negatives.max(), positives.median())
+    return low.item() - 1, high.item() + 1

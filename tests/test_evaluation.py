@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from conftest import REPOSITORY
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score, roc_curve
 
-from siamese_mnist import allpairs, bootstrap, roc
+from siamese_mnist import SiameseNetwork, allpairs, bootstrap, roc
 from siamese_mnist.allpairs import score_all_pairs
 from siamese_mnist.evaluation import calibrate, encode_all, measure_baselines, measure_network
 
@@ -143,6 +144,18 @@ def test_samples_without_a_draw_are_the_figures_themselves(scored):
     assert samples["auc"][0] == pytest.approx(roc.auc(pairs.positives, pairs.negatives), abs=1e-4)
     assert samples["eer"][0] == pytest.approx(roc.equal_error(pairs.positives, pairs.negatives)[0], abs=2e-3)
     assert samples["log_loss"][0] == pytest.approx(roc.log_loss(pairs.positives, pairs.negatives), abs=1e-3)
+
+
+def test_bins_hold_the_figures_of_a_good_network_of_whose_errors_a_sample_shows_few(test_digits, monkeypatch):
+    monkeypatch.setattr(allpairs, "SAMPLE", 100)
+    model = SiameseNetwork.from_pretrained(REPOSITORY / "weights")
+    embeddings = encode_all(model, test_digits.images)
+    pairs = score_all_pairs(embeddings, test_digits.labels, model.logits, 0.0, seed=0, title="test")
+    samples, auc = bootstrap.sample_curves(pairs.by_image, 1, 0), roc.auc(pairs.positives, pairs.negatives)
+    assert 1 - samples["auc"][0] == pytest.approx(1 - auc, rel=0.1)
+    assert samples["log_loss"][0] == pytest.approx(roc.log_loss(pairs.positives, pairs.negatives), rel=0.1)
+    assert samples["eer"][0] == pytest.approx(roc.equal_error(pairs.positives, pairs.negatives)[0], rel=0.1)
+    assert bootstrap.interval(samples["auc"], auc)[1] <= 1
 
 
 def test_calibration_comes_with_the_network(network, train_digits, test_digits):
