@@ -5,7 +5,7 @@ from torch import Tensor
 
 from siamese_mnist.strokes import PIXELS, draw_segments
 
-SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added
+SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added, twice
 FEWEST, MOST = 6, 10  # corners of a scribble; with fewer it would often be a digit
 STEPS = 32  # segments of a scribble
 BOX, MIDDLE = 20, 13.5  # pixels: a scribble's longer side, as MNIST's digits, and its place
@@ -17,11 +17,14 @@ QUARTERED = 0.6  # of the collages; the others are two images laid over each oth
 
 
 def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A batch (B, 1, 28, 28), (B,) and strangers made for it, each of a class of its own, which is negative."""
+    """A batch (B, 1, 28, 28), (B,) and strangers made for it, each twice, of a class of its own, which is negative.
+
+    Like nothing else, yet like itself: alone, it would be placed where nothing is like itself.
+    """
     drawn, cut = (max(1, round(share * len(images))) for share in (SCRIBBLES, COLLAGES))
     strangers = torch.cat([scribbles(drawn, generator).to(images), collages(images, cut, generator)])
     own = -1 - torch.arange(len(strangers), device=labels.device)
-    return torch.cat([images, strangers]), torch.cat([labels, own])
+    return torch.cat([images, strangers, strangers]), torch.cat([labels, own, own])
 
 
 def scribbles(count: int, generator: torch.Generator) -> Tensor:

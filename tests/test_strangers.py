@@ -48,14 +48,18 @@ def test_collages_are_made_of_the_batch_and_are_none_of_it(train_digits):
     assert torch.cdist(made.flatten(1), turned.flatten(1)).min() > 1
 
 
-def test_each_stranger_of_a_batch_is_a_class_of_its_own(train_digits):
+def test_each_stranger_of_a_batch_is_there_twice_and_a_class_of_its_own(train_digits):
     images, labels = train_digits.images[::16] / 255, train_digits.labels[::16]
     more, theirs = add_strangers(images, labels, generator(0))
     assert torch.equal(more[: len(images)], images)
     assert torch.equal(theirs[: len(labels)], labels)
-    added = theirs[len(labels) :]
-    assert len(added) == len(added.unique()) == round(SCRIBBLES * len(images)) + round(COLLAGES * len(images))
-    assert added.max() < 0
+    own, counts = theirs[len(labels) :].unique(return_counts=True)
+    assert len(own) == round(SCRIBBLES * len(images)) + round(COLLAGES * len(images))
+    assert own.max() < 0
+    assert (counts == 2).all()
+    for label in own:
+        one, other = more[theirs == label]
+        assert torch.equal(one, other)
 
 
 def test_the_threshold_lies_between_digits_and_strangers_and_costs_few_digits():
