@@ -9,9 +9,10 @@ import gc
 import json
 import os
 import time
+from pathlib import Path
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
+from siamese_mnist.cli import add_weights, evaluation_folder, find_data, find_weights, parser, run
 from siamese_mnist.data import DATASETS, DIGIT_NAMES
 from siamese_mnist.matching import Matcher
 
@@ -42,9 +43,9 @@ def main() -> None:
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
     """Test images of the weights' own classes: bundled, or for symbols of one's own those of the training's folder."""
     facts = model.training_facts
-    own = not set(model.classes) <= set(DIGIT_NAMES)
+    own = facts.get("dataset") == "folder" or not set(model.classes) <= set(DIGIT_NAMES)
     dataset = args.dataset or (facts.get("dataset", "bundled") if own else "bundled")
-    root = args.data_root or facts.get("data_root", "data")
+    root = find_data(args.data_root, dataset, facts)
     try:
         return load_digits(dataset, split="test", root=root, classes=model.classes)
     except InputError as error:
@@ -59,8 +60,9 @@ def describe(weights: str, model: SiameseNetwork) -> str:
     words = f"Weights: {weights}"
     if facts:
         words += f", trained on {facts['images']:,} {facts['dataset']} images"
-    if metrics.is_file():
-        measured = json.loads(metrics.read_text())
+    measured = json.loads(metrics.read_text()) if metrics.is_file() else {}
+    whole = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
+    if whole and Path(measured["weights"]) == Path(weights):
         return f"{words}; EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
     if "validation_eer" in facts:
         return f"{words}; EER {facts['validation_eer']:.2%} on validation images"
@@ -73,7 +75,9 @@ def parse_arguments() -> argparse.Namespace:
     arguments.add_argument(
         "--dataset", choices=DATASETS, help="where the references come from (default: bundled, or the weights' symbols)"
     )
-    arguments.add_argument("--data-root", metavar="DIR", help="folder of mnist, csv or folder images (default: data)")
+    arguments.add_argument(
+        "--data-root", metavar="DIR", help="folder of mnist, csv or folder images (default: as in training)"
+    )
     arguments.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     arguments.add_argument("--port", type=int, metavar="N", help="the port (default: the first free from 7860)")
     arguments.add_argument("--share", action="store_true", help="also make a public link, through Gradio's servers")

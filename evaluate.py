@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
+from siamese_mnist.cli import add_weights, evaluation_folder, find_data, find_weights, parser, run
 from siamese_mnist.data import DATASETS
 from siamese_mnist.device import pick_device
 from siamese_mnist.evaluation import (
@@ -45,6 +45,8 @@ def main() -> None:
     metrics = summarise(model, digits, network, baselines)
     metrics |= {"weights": weights, "dataset": dataset, "split": args.split, "seed": args.seed}
     metrics |= {
+        "classes": [digits.class_names[label] for label in digits.classes],
+        "fraction": args.fraction,
         "world_size": model.training_facts.get("world_size", 1),
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -56,12 +58,13 @@ def main() -> None:
 def load(args: Any, model: SiameseNetwork) -> tuple[Digits, Digits, str]:
     """The split to measure, validation digits for the baselines, and the dataset's name."""
     facts = model.training_facts
-    dataset, root = args.dataset or facts.get("dataset", "bundled"), args.data_root or facts.get("data_root", "data")
+    dataset = args.dataset or facts.get("dataset", "bundled")
+    root = find_data(args.data_root, dataset, facts)
     args.classes = args.classes or facts.get("classes")
     try:
         return *load_splits(dataset, root, args), dataset
     except InputError as error:
-        if args.dataset or dataset != "mnist":
+        if args.dataset or args.data_root or dataset != "mnist":
             raise
         print(f"{error}. Measuring on the bundled images instead.")
         return *load_splits("bundled", root, args), "bundled"

@@ -97,15 +97,15 @@ class ByImage:
             partner[rows] = torch.where(better, found.indices + columns.start, partner[rows])
 
     def matches(self, k: int) -> tuple[Tensor, Tensor]:
-        """(N,) in how many sets each image resembled its own class alone most, and in how many it was no reference."""
-        own, won, held = self.one_hot.T.bool(), torch.zeros(len(self.labels)), torch.zeros(len(self.labels))
+        """bool (sets, N): did the image resemble its own class alone most, and was it asked, being no reference?"""
+        own, won, asked = self.one_hot.T.bool(), [], []
         for resemblance, references in zip(self.resemblance[k].split(own.shape[0]), self.references[k]):
-            query = torch.ones_like(won)
-            query[references.flatten()] = 0
+            query = torch.ones(len(self.labels), dtype=torch.bool)
+            query[references.flatten()] = False
             mine, best_other = (resemblance * own).sum(0), resemblance.masked_fill(own, -torch.inf).amax(0)
-            won += (mine > best_other) * query
-            held += query
-        return won, held
+            won.append((mine > best_other) & query)
+            asked.append(query)
+        return torch.stack(won), torch.stack(asked)
 
 
 def _draw_references(labels: Tensor, k: int, seed: int) -> Tensor:

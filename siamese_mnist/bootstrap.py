@@ -17,10 +17,14 @@ def interval(samples: Samples, value: float) -> list[float]:
     return [float(bound) for bound in value + np.quantile(samples[1:] - samples[0], (0.025, 0.975))]
 
 
-def sample_matches(won: Tensor, held: Tensor) -> Samples:
-    """Samples of the match accuracy, from trials won and held by each image (N,)."""
-    sums = _draw(torch.stack([won, held], 1))
-    return (sums[:, 0] / sums[:, 1]).double().numpy()
+def sample_matches(won: Tensor, asked: Tensor) -> Samples:
+    """Samples of the match accuracy, from bool (sets, N); the sets of references are drawn anew, too."""
+    sets, images = won.shape
+    sums = []
+    for set_weights, weights in zip(_weights(sets).float().split(100), _weights(images).split(100)):
+        sums.append(torch.stack([(set_weights @ trials.float() * weights).sum(1) for trials in (won, asked)], 1))
+    sums = torch.cat(sums).double()
+    return (sums[:, 0] / sums[:, 1]).numpy()
 
 
 def sample_accuracies(by_image: ByImage) -> dict[str, Samples]:
@@ -52,10 +56,10 @@ def sample_curves(by_image: ByImage, scale: float, offset: float) -> dict[str, S
     }
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _weights(count: int) -> Tensor:
-    """uint8 (1 + SAMPLES, N): once each image as it is, then how often each is among N drawn of N."""
-    random, weights = np.random.default_rng(0), torch.ones(1 + SAMPLES, count, dtype=torch.uint8)
+    """uint8 (1 + SAMPLES, N): once each of N as it is, then how often each is among N drawn of N."""
+    random, weights = np.random.default_rng(count), torch.ones(1 + SAMPLES, count, dtype=torch.uint8)
     for row in weights[1:]:
         row.copy_(torch.from_numpy(np.bincount(random.integers(count, size=count), minlength=count)))
     return weights

@@ -5,6 +5,7 @@ import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from siamese_mnist.errors import InputError
 
@@ -71,9 +72,18 @@ def find_weights(named: str | None) -> str:
     raise InputError("no weights: there is no run under runs/ and no weights/ folder; run python train.py first")
 
 
+def find_data(named: str | None, dataset: str, facts: dict[str, Any]) -> str:
+    """The named folder of a dataset; else that of the training, `facts`, if it was on the same one; else data."""
+    if named is not None and dataset == "bundled":
+        raise InputError(f"--data-root {named}: the bundled images need none; say --dataset, too")
+    return named or (facts.get("data_root", "data") if facts.get("dataset") == dataset else "data")
+
+
 def evaluation_folder(weights: str) -> Path:
     """Where the evaluation of weights is written: the run's folder, for weights of a run; else one beside them."""
     folder = Path(weights)
     if (folder.parent / "history.csv").is_file():
         return folder.parent
+    if not folder.is_dir():  # a name on the Hub, which a folder of that name would hide
+        return Path(f"{folder.name}-evaluation")
     return folder.with_name(f"{folder.resolve().name}-evaluation")

@@ -83,6 +83,7 @@ def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> f
     """The best mean similarity to k random references a class at which as many digits fail as strangers pass.
 
     Lower where more than 1 % of the digits would fail, and so low that one of the k may resemble none of its class.
+    Who averages log-odds instead, as `matching` does, refuses fewer digits yet: an odd reference weighs less there.
     `similarities` (N + S, N) are those of digits with labels (N,), then of strangers, to the digits.
     """
     generator, count = torch.Generator().manual_seed(0), len(labels)
@@ -171,9 +172,9 @@ def _measure(embeddings: Tensor, digits: Digits, score: Score, threshold: float,
     for k in REFERENCES:
         figures[f"match_accuracy_{k}"] = None  # a class has too few images for k references and a query
         if k in by_image.references:
-            won, held = by_image.matches(k)
-            figures[f"match_accuracy_{k}"] = (won.sum() / held.sum()).item()
-            samples[f"match_accuracy_{k}"] = bootstrap.sample_matches(won, held)
+            won, asked = by_image.matches(k)
+            figures[f"match_accuracy_{k}"] = (won.sum() / asked.sum()).item()
+            samples[f"match_accuracy_{k}"] = bootstrap.sample_matches(won, asked)
     return Measured(
         _with_intervals(figures, samples),
         _always_different(samples["always_different"]),

@@ -1,6 +1,7 @@
 """demo.py as a user starts it: its line, its errors, its end; and references by the weights' classes."""
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -9,11 +10,12 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 from conftest import REPOSITORY, assert_one_line_error
 from strokes import draw, place
 
 import demo
-from siamese_mnist import SiameseNetwork
+from siamese_mnist import InputError, SiameseNetwork
 
 
 def test_it_says_where_it_is_and_answers_and_ends_with_ctrl_c(trained_run, tmp_path, monkeypatch, capsys):
@@ -70,10 +72,32 @@ def test_some_digits_only_are_compared_with_those():
     assert len(digits) == 150
 
 
+def test_digits_of_ones_own_are_compared_with_themselves_though_they_have_the_names_of_mnist_s(tmp_path):
+    network = SiameseNetwork(training={"dataset": "folder", "data_root": str(tmp_path / "mine"), "images": 16})
+    with pytest.raises(InputError, match="mine"):
+        demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+
+
+def test_the_error_rate_shown_is_that_of_these_weights_on_all_of_their_classes(tmp_path):
+    network, whole = SiameseNetwork(classes=("0", "1")), {"classes": ["0", "1"], "fraction": None}
+    (tmp_path / "history.csv").touch()
+    weights = str(tmp_path / "best")
+    for change, shown in (
+        ({}, True),
+        ({"classes": ["8", "9"]}, False),
+        ({"fraction": 0.1}, False),
+        ({"weights": str(tmp_path / "epoch-001")}, False),
+    ):
+        measured = {"weights": weights, "eer": 0.125, "dataset": "mnist", "split": "test", **whole, **change}
+        (tmp_path / "metrics.json").write_text(json.dumps(measured))
+        assert ("12.50% on the mnist test split" in demo.describe(weights, network)) == shown, change
+
+
 def test_errors_are_one_line(run_script, trained_run, tmp_path):
     assert_one_line_error(run_script("demo.py", cwd=tmp_path), "no weights", "train.py")
     assert_one_line_error(run_script("demo.py", tmp_path / "none"), "none", "train.py")
     assert_one_line_error(run_script("demo.py", trained_run, "--port", 0), "--port 0", "65535")
+    assert_one_line_error(run_script("demo.py", trained_run, "--data-root", "x"), "--data-root x", "--dataset")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -106,16 +106,16 @@ def test_match_accuracy_equals_the_loop(scored, k):
             means = matrix[image, references].mean(1)
             held[image] += 1
             won[image] += (means[labels[image]] > np.delete(means, labels[image])).all()
-    found_won, found_held = pairs.by_image.matches(k)
-    np.testing.assert_array_equal(found_held, held)
-    assert np.abs(found_won.numpy() - won).sum() <= 3  # near ties fall either way in float32
+    found_won, asked = pairs.by_image.matches(k)
+    np.testing.assert_array_equal(asked.sum(0), held)
+    assert np.abs(found_won.sum(0).numpy() - won).sum() <= 3  # near ties fall either way in float32
 
 
 def test_ties_count_as_wrong(test_digits):
     digits = test_digits[torch.arange(0, 500, 10)]
     pairs = score_all_pairs(torch.zeros(50, 2), digits.labels, lambda a, b: a @ b.T, 0.0, 0, "ties")
-    won, held = pairs.by_image.matches(1)
-    assert held.sum() > 0
+    won, asked = pairs.by_image.matches(1)
+    assert asked.sum() > 0
     assert won.sum() == 0
 
 
@@ -134,6 +134,16 @@ def test_intervals_are_those_of_drawing_images_anew(scored):
     expected_low, expected_high = np.quantile(full, (0.025, 0.975))
     assert low < auc < high
     assert high - low == pytest.approx(expected_high - expected_low, rel=0.25)
+
+
+def test_the_interval_of_matches_knows_that_other_references_might_have_been_drawn():
+    asked = torch.ones(100, 400, dtype=torch.bool)
+    by_set, by_image = asked.clone(), asked.clone()
+    by_set[:30], by_image[:, :120] = False, False  # the same accuracy, by bad references or by bad queries
+    for won, count in ((by_set, 100), (by_image, 400)):
+        samples = bootstrap.sample_matches(won, asked)
+        assert samples[0] == pytest.approx(0.7)
+        assert samples[1:].std() == pytest.approx((0.7 * 0.3 / count) ** 0.5, rel=0.15)
 
 
 def test_samples_without_a_draw_are_the_figures_themselves(scored):
