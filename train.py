@@ -113,7 +113,7 @@ def train_epoch(
         images = digits.images[index].to(model.device) / 255
         labels = digits.labels[index].to(model.device)
         if options.augment:
-            if options.loss != "contrastive":  # a head can learn that they are like nothing; a distance is spoilt
+            if options.loss != "contrastive":  # which only spoils the distances where nothing else is learned
                 images, labels = add_strangers(images, labels, generator)
             images = augment(images, generator)
         with bf16_autocast(model.device):

@@ -134,13 +134,14 @@ def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str])
 def _parse_classes(classes: str | Sequence[str | int], digits: Digits) -> list[int]:
     """Labels for "0-7", "8,9" or a sequence of class names."""
     names = digits.class_names
+    order = sorted(names, key=int) if all(name.isdecimal() for name in names) else names  # folders sort 10 before 2
     chosen: list[int] = []
     for item in classes.split(",") if isinstance(classes, str) else classes:
         first, dash, last = str(item).strip().partition("-")
         if str(item).strip() in names:
             chosen.append(names.index(str(item).strip()))
-        elif dash and first in names and last in names and names.index(first) <= names.index(last):
-            chosen.extend(range(names.index(first), names.index(last) + 1))
+        elif dash and first in names and last in names and order.index(first) <= order.index(last):
+            chosen.extend(map(names.index, order[order.index(first) : order.index(last) + 1]))
         else:
             raise InputError(f"class {str(item)!r} is none of {', '.join(names[:20])}")
     return chosen

@@ -56,7 +56,7 @@ def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
 def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
     """float32 (C, H, W), premultiplied RGBA or grey alone, in [0, 1], at most WORKING pixels a side."""
     if not isinstance(image, Image.Image):
-        image = Image.fromarray(_bytes(image))
+        image = Image.fromarray(to_bytes(image))
     if min(image.size) < SMALLEST or max(image.size) > LARGEST:
         width, height = image.size
         raise InputError(f"the image is {width} × {height} pixels; {SMALLEST} to {LARGEST:,} a side can be used")
@@ -64,7 +64,7 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode[0] in "IF":
-            image = Image.fromarray(_bytes(np.asarray(image)))
+            image = Image.fromarray(to_bytes(np.asarray(image)))
         image = image.convert("L" if image.mode in ("1", "L") and "transparency" not in image.info else "RGBA")
         if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255:
             image = image.convert("RGBa")
@@ -77,8 +77,11 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
     return np.stack([np.asarray(plane, np.float32) for plane in planes]) / 255
 
 
-def _bytes(values: ArrayLike) -> np.ndarray:
-    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 0 to 255 or, 12 and 16 bits, 0 to 4,095 or 65,535."""
+def to_bytes(values: ArrayLike) -> np.ndarray:
+    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 0 to 255 or, 12 and 16 bits, 0 to 4,095 or 65,535.
+
+    InputError if they are none of these.
+    """
     try:
         array = np.asarray(values)
         array = array if array.dtype == np.uint8 else array.astype(np.float32)

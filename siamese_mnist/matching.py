@@ -78,7 +78,8 @@ class Matcher:
             for name, symbol in symbols.items():
                 if self.model.similarity(embedding, symbol.embeddings).max() >= self.model.threshold:
                     enough.add(name)
-        return Match(scores, max(enough, key=scores.__getitem__, default=None))
+        best = max(scores, key=scores.__getitem__)
+        return Match(scores, best if best in enough else None)
 
     @torch.no_grad()
     def verify(self, a: Tensor, b: Tensor) -> tuple[float, float]:

@@ -41,7 +41,7 @@ class TrainingOptions:
     margin: float = _option(
         2.0, "training", "contrastive: the distance that different images should reach", type=float, metavar="F"
     )
-    augment: bool = _option(True, "training", "turn, scale, shear, shift, bend and thicken the images")
+    augment: bool = _option(True, "training", "turn, scale, shear, shift, bend or thicken the images, or add strangers")
     seed: int = _option(0, "run", "of the initial weights, the batches and the augmentation", type=int, metavar="N")
     device: str = _option("auto", "run", "where to compute; auto is CUDA, MPS or CPU", choices=DEVICES)
 

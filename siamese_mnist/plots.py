@@ -19,6 +19,7 @@ from siamese_mnist.files import write_whole
 if TYPE_CHECKING:
     from siamese_mnist.evaluation import Measured
 
+MOST_LABELLED, LARGEST_SIDE = 26, 20  # classes with a number in each cell of digit_pairs.png; inches
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
 
@@ -130,10 +131,10 @@ def plot_digit_pairs(said_same: np.ndarray, labels: np.ndarray, names: Sequence[
     sizes = np.bincount(labels, minlength=classes)
     errors = called / np.outer(sizes, sizes)
     np.fill_diagonal(errors, 1 - called.diagonal() / (sizes * (sizes - 1)))
-    side = max(6.4, 0.72 * classes + 1.6)
+    side = min(max(6.4, 0.72 * classes + 1.6), LARGEST_SIDE)
     figure, axes = plt.subplots(figsize=(side, side - 0.6), layout="constrained")
     axes.imshow(np.sqrt(errors), cmap="Blues", vmin=0, vmax=max(np.sqrt(errors).max() * 1.25, 1e-3))
-    for (row, column), error in np.ndenumerate(errors):
+    for (row, column), error in np.ndenumerate(errors if classes <= MOST_LABELLED else np.empty((0, 0))):
         dark = np.sqrt(error) > 0.75 * np.sqrt(errors).max()
         weight = "bold" if row == column else "normal"
         axes.text(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import tempfile
 from functools import cache, lru_cache
 from http.client import HTTPException
@@ -15,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from siamese_mnist.drawing import prepare_drawing
+from siamese_mnist.drawing import prepare_drawing, to_bytes
 from siamese_mnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _read_table(path: Path, modified: int) -> np.ndarray:
         first = file.readline().split(b",")
     if first == [b""]:
         raise InputError(f"{path}: the file is empty")
-    header = not first[0].strip().strip(b'"').isdigit()
+    header = not re.fullmatch(rb'\s*"?\d[\d.e+-]*"?\s*', first[0])
     cells, line = bytearray(), 1 + header  # grows in place: a list of chunks would need twice the memory
     with open(path, "rb") as file, tqdm.wrapattr(file, "read", total=path.stat().st_size, desc=path.name) as bar:
         try:
@@ -192,8 +193,8 @@ def fit_image(image: Image.Image) -> np.ndarray:
     """
     if image.size != (28, 28):
         return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
-    if image.mode.startswith("I"):
-        grey = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode[0] in "IF":
+        grey = Image.fromarray(to_bytes(np.asarray(image)))
     elif image.has_transparency_data:
         paper = Image.new("RGBA", image.size, "white")
         grey = Image.alpha_composite(paper, image.convert("RGBA")).convert("L")
@@ -203,4 +204,6 @@ def fit_image(image: Image.Image) -> np.ndarray:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     if np.median(border) > 127:
         grey = ImageOps.invert(grey)
+    if not np.asarray(grey).any():
+        raise InputError("nothing is drawn")
     return np.asarray(grey)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from siamese_mnist.assets import AssetCache
+from siamese_mnist.assets import LARGEST, AssetCache
 
 
 def ask(cache, path, method="GET", **headers):
@@ -30,7 +30,8 @@ def cache(asked):
         asked.append(scope["path"])
         status = 404 if "none" in scope["path"] else 200
         await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b"half", "more_body": "cut" in scope["path"]})
+        body = b"x" * (LARGEST + 1 if "large" in scope["path"] else 4)
+        await send({"type": "http.response.body", "body": body, "more_body": "cut" in scope["path"]})
 
     return AssetCache(app)
 
@@ -40,6 +41,9 @@ def test_a_file_is_read_once_for_each_encoding(cache, asked):
     assert ask(cache, "/assets/a.js", accept_encoding="br") == first
     assert len(asked) == 1
     ask(cache, "/assets/a.js")
+    assert len(asked) == 2
+    for number in range(5):  # answers are kept by what is meant, not by how it is said
+        ask(cache, "/assets/a.js", accept_encoding=f"br;q=0.{number}")
     assert len(asked) == 2
 
 
@@ -53,6 +57,7 @@ def test_a_file_is_read_once_for_each_encoding(cache, asked):
         ("/assets/a.js", "GET", {"range": "bytes=0-1"}),
         ("/assets/none.js", "GET", {}),
         ("/assets/cut.js", "GET", {}),
+        ("/static/large.wasm", "GET", {}),
     ],
 )
 def test_nothing_else_is_kept(cache, asked, path, method, headers):

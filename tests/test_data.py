@@ -163,12 +163,14 @@ def test_download_is_whole_or_nothing(small_mnist, tmp_path_factory, monkeypatch
         server.shutdown()
 
 
-@pytest.mark.parametrize("layout", ["header", "no header", "two files"])
+@pytest.mark.parametrize("layout", ["header", "no header", "two files", "floats"])
 def test_csv_layouts_give_the_same_stratified_splits(tmp_path, csv_rows, layout):
     labels, pixels = csv_rows
     if layout == "two files":
         np.savetxt(tmp_path / "mnist_train.csv", pixels, "%d", ",")
         np.savetxt(tmp_path / "trainMNISTlabels.csv", labels, "%d")
+    elif layout == "floats":
+        np.savetxt(tmp_path / "mnist_train.csv", np.concatenate([labels[:, None], pixels], 1), delimiter=",")
     else:
         write_kaggle(tmp_path / "mnist_train.csv", labels, pixels, header=layout == "header")
     splits = {split: load_digits("csv", split=split, root=tmp_path) for split in SPLITS}

@@ -40,12 +40,21 @@ def test_folder_with_its_own_splits_uses_them(symbols, tmp_path_factory):
         assert load_digits("folder", split=split, root=root).labels.bincount().tolist() == [4, 4]
 
 
+def test_a_range_of_numbers_goes_by_their_values_though_folders_are_sorted_as_text(tmp_path, test_digits):
+    for number in range(1, 13):
+        (tmp_path / str(number)).mkdir()
+        for index in range(6):
+            Image.fromarray(test_digits.images[index, 0].numpy()).save(tmp_path / str(number) / f"{index}.png")
+    digits = load_digits("folder", root=tmp_path, classes="2-11")
+    assert {digits.class_names[label] for label in digits.classes} == {str(number) for number in range(2, 12)}
+
+
 def test_an_mnist_image_saved_as_a_picture_comes_back_unchanged(test_digits):
     for image in test_digits.images[::50, 0].numpy():
         assert (fit_image(Image.fromarray(image)) == image).all()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16", "F", "CMYK"])
 def test_images_of_every_mode_are_read(mode, test_digits):
     ink = Image.fromarray(255 - test_digits.images[0, 0].numpy())
     sixteen_bits = Image.fromarray(np.asarray(ink).astype(np.uint16) * 257)
@@ -64,7 +73,8 @@ def test_images_of_other_sizes_are_prepared_as_drawings_are(test_digits):
 
 
 @pytest.mark.parametrize(
-    "damage", ["text as png", "truncated", "blank", "one class", "empty class", "few images", "missing"]
+    "damage",
+    ["text as png", "truncated", "blank", "blank digit", "one class", "empty class", "few images", "missing"],
 )
 def test_unusable_folders_are_named(symbols, damage):
     victim = symbols / "circle" / "3.png"
@@ -73,6 +83,8 @@ def test_unusable_folders_are_named(symbols, damage):
         victim.write_text("I am no picture")
     elif damage == "blank":
         Image.new("L", (50, 50), 255).save(victim)
+    elif damage == "blank digit":
+        Image.new("L", (28, 28), 255).save(victim)
     elif damage == "truncated":
         victim.write_bytes(victim.read_bytes()[:60])
     elif damage == "missing":

@@ -99,7 +99,6 @@ def test_a_symbol_wins_if_nearer_than_the_classes_and_called_the_same(page_app, 
     assert found.winner == "near"
     assert found.scores == pytest.approx({**dict.fromkeys(alone.scores, 0), "far": 0, "near": 1}, abs=1e-3)
     monkeypatch.setattr(matcher.model, "threshold", 1.1)
-    monkeypatch.setattr(matcher.model, "rejection_threshold", 1.1)
     assert matcher.match(embedding, references, {"near": near}).winner is None
 
 
