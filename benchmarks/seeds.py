@@ -42,10 +42,8 @@ def main() -> None:
 
 def measure(folder: Path, seed: int, train: list[str], evaluate: list[str]) -> dict[str, Any]:
     """The metrics of one run in `folder` and its `training_seconds`; trained and evaluated first if it is not there."""
-    if not (folder / "config.json").is_file():
-        call("train.py", *train, "--seed", str(seed), "--out", str(folder))
-    else:
-        call("train.py", "--resume", str(folder))
+    begun = (folder / "config.json").is_file()  # --resume refuses other options than it began with
+    call("train.py", *train, "--seed", str(seed), "--resume" if begun else "--out", str(folder))
     if not (folder / "metrics.json").is_file():
         call("evaluate.py", str(folder), *evaluate)
     with (folder / "history.csv").open() as file:
