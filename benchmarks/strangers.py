@@ -44,20 +44,22 @@ def main() -> None:
     kinds = {kind: [draw(random) for random in generators()] for kind, draw in tqdm(KINDS.items(), leave=False)}
     if args.folder:
         kinds[Path(args.folder).name] = list(open_folder(Path(args.folder)))
-    embeddings = {kind: matcher.encode(prepare(images, kind)) for kind, images in kinds.items()}
-    scores = {kind: best_scores(matcher, each, sets).flatten() for kind, each in embeddings.items()}
-    scores = {DIGITS: digit_scores(matcher, digits.images, sets, args.dataset == "bundled"), **scores}
-    threshold = model.rejection_threshold
-    refused = (scores[DIGITS] < threshold).float().mean()
-    print(f"{weights}: {len(digits):,} {args.dataset} digits, of which {refused:.2%} score below {threshold:.3f}\n")
+    scores = {
+        kind: best_scores(matcher, matcher.encode(prepare(images, kind)), sets).flatten()
+        for kind, images in kinds.items()
+    }
+    known = digit_scores(matcher, digits.images, sets, args.dataset == "bundled")
+    refused = (known < model.rejection_threshold).float().mean()
+    print(f"{weights}: {len(digits):,} {args.dataset} digits, of which ", end="")
+    print(f"{refused:.2%} score below {model.rejection_threshold:.3f}\n")
     print(f"{'strangers':16}{'images':>8}{'AUROC':>10}{'taken for a digit':>20}")
-    for kind in embeddings:
-        area = roc.auc(*(np.sort(scores[name].double().numpy()) for name in (DIGITS, kind)))
-        taken = (scores[kind] >= threshold).float().mean()
-        print(f"{kind:16}{len(embeddings[kind]):8,}{area:10.4f}{taken:20.2%}")
+    for kind, theirs in (scores | {"all": torch.cat(list(scores.values()))}).items():
+        area = roc.auc(*(np.sort(part.double().numpy()) for part in (known, theirs)))
+        taken = (theirs >= model.rejection_threshold).float().mean()
+        print(f"{kind:16}{len(theirs) // REFERENCE_SETS:8,}{area:10.4f}{taken:20.2%}")
     out = Path(args.out) if args.out else evaluation_folder(weights)
     out.mkdir(parents=True, exist_ok=True)
-    plot_scores(scores, threshold, out / "strangers.png")
+    plot_scores({DIGITS: known, **scores}, model.rejection_threshold, out / "strangers.png")
     print(f"\n{out / 'strangers.png'}: the scores of each kind")
 
 

@@ -33,7 +33,7 @@ class TrainingOptions:
     encoder: str = _option("conv4", "model", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "model", "how two embeddings become a similarity", choices=tuple(HEADS))
     loss: str = _option("bce", "model", "what is minimised over all pairs of a batch", choices=LOSSES)
-    epochs: int = _option(38, "training", "rounds through the training images", type=int, metavar="N")
+    epochs: int = _option(36, "training", "rounds through the training images", type=int, metavar="N")
     batch_size: int = _option(250, "training", "images in a batch", type=int, metavar="N")
     lr: float | None = _option(
         None, "training", "highest learning rate (default: 0.01; 0.02 for conv2)", type=float, metavar="F"
