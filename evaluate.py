@@ -35,6 +35,9 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     pairs = len(digits) * (len(digits) - 1) // 2
     print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {pairs:,} pairs")
+    trained = model.training_facts.get("dataset", dataset)
+    if seen_in_training(trained, dataset, args.split):
+        print(f"Some of them may be among the {trained} images of the training: the figures are too good then.")
 
     baselines = measure_baselines(model, digits, validation, args.seed)
     embeddings = encode_all(model, digits.images, "encoding")
@@ -68,6 +71,12 @@ def load(args: Any, model: SiameseNetwork) -> tuple[Digits, Digits, str]:
             raise
         print(f"{error}. Measuring on the bundled images instead.")
         return *load_splits("bundled", root, args), "bundled"
+
+
+def seen_in_training(trained: str, measured: str, split: str) -> bool:
+    """Whether a network trained on one dataset may have seen images of another's split: all of them are of MNIST."""
+    both_mnist = {trained, measured} <= {"bundled", "csv", "mnist"} and trained != measured
+    return both_mnist and (measured, split) != ("mnist", "test") and (trained, measured) != ("mnist", "bundled")
 
 
 def load_splits(dataset: str, root: str, args: Any) -> tuple[Digits, Digits]:

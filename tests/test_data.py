@@ -228,3 +228,9 @@ def test_damaged_csv_files_are_named_with_line_and_column(tmp_path, csv_rows, da
     with pytest.raises(InputError, match=words) as caught:
         load_digits("csv", root=tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_bundled_images_are_none_that_the_mnist_training_sees(mnist_root):
+    bundled = set().union(*(keys(load_digits("bundled", split=split)) for split in SPLITS))
+    assert not bundled & keys(load_digits("mnist", root=mnist_root))
+    assert not bundled & keys(load_digits("mnist", split="test", root=mnist_root))
