@@ -19,7 +19,7 @@ from PIL import Image
 from siamese_mnist import InputError, SiameseNetwork
 from siamese_mnist.options import LEARNING_RATES, TrainingOptions, flag
 
-QUICK = ("--images-per-class", 12, "--epochs", 4, "--batch-size", 60)
+QUICK = ("--images-per-class", 12, "--epochs", 3, "--batch-size", 60)
 
 
 def weights(folder):
@@ -74,9 +74,9 @@ def test_the_trained_network_tells_sevens_from_twos(trained_run, test_digits):
 
 def test_the_same_seed_gives_the_same_weights(run_process, run_script, quick_run, tmp_path):
     assert run_process("train.py", *QUICK, "--out", tmp_path / "again").returncode == 0
-    assert same_weights(quick_run / "epoch-004", tmp_path / "again" / "epoch-004")
+    assert same_weights(quick_run / "epoch-003", tmp_path / "again" / "epoch-003")
     assert run_script("train.py", *QUICK, "--seed", 1, "--out", tmp_path / "other").returncode == 0
-    assert not same_weights(quick_run / "epoch-004", tmp_path / "other" / "epoch-004")
+    assert not same_weights(quick_run / "epoch-003", tmp_path / "other" / "epoch-003")
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(run_script, quick_run, tmp_path):
@@ -91,14 +91,14 @@ def test_an_interrupted_run_goes_on_bit_for_bit(run_script, quick_run, tmp_path)
     assert process.returncode == 130
     assert f"--resume {folder}" in output
     assert "Traceback" not in errors
-    assert not (folder / "epoch-004").exists()
+    assert not (folder / "epoch-003").exists()
     assert run_script("train.py", "--resume", folder).returncode == 0
-    assert same_weights(quick_run / "epoch-004", folder / "epoch-004")
+    assert same_weights(quick_run / "epoch-003", folder / "epoch-003")
     assert (quick_run / "history.csv").read_text().count("\n") == (folder / "history.csv").read_text().count("\n")
     before = (folder / "state.pt").read_bytes()
     finished = run_script("train.py", "--resume", folder)
     assert finished.returncode == 0
-    assert "4 of 4" in finished.stdout
+    assert "3 of 3" in finished.stdout
     assert (folder / "state.pt").read_bytes() == before
 
 
@@ -109,7 +109,7 @@ def test_a_run_stopped_before_its_first_epoch_ended_goes_on(run_script, quick_ru
     (folder / ".epoch-001.killed").mkdir()
     assert run_script("train.py", "--resume", folder).returncode == 0
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-    assert same_weights(quick_run / "epoch-004", folder / "epoch-004")
+    assert same_weights(quick_run / "epoch-003", folder / "epoch-003")
 
 
 def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_run, tmp_path):
