@@ -11,15 +11,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from siamese_mnist.files import write_whole
 
 if TYPE_CHECKING:
     from siamese_mnist.evaluation import Measured
 
-MOST_LABELLED, LARGEST_SIDE = 26, 20  # classes with a number in each cell of digit_pairs.png; inches
+MOST_NUMBERED, MOST_NAMED = 26, 60  # classes with a number in each cell, not a colour bar; with a name in each row
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
 
@@ -131,29 +132,23 @@ def plot_digit_pairs(said_same: np.ndarray, labels: np.ndarray, names: Sequence[
     sizes = np.bincount(labels, minlength=classes)
     errors = called / np.outer(sizes, sizes)
     np.fill_diagonal(errors, 1 - called.diagonal() / (sizes * (sizes - 1)))
-    side = min(max(6.4, 0.72 * classes + 1.6), LARGEST_SIDE)
+    side = max(6.4, 0.72 * classes + 1.6) if classes <= MOST_NUMBERED else 11
+    named = range(0, classes, 1 + classes // MOST_NAMED)
     figure, axes = plt.subplots(figsize=(side, side - 0.6), layout="constrained")
-    axes.imshow(np.sqrt(errors), cmap="Blues", vmin=0, vmax=max(np.sqrt(errors).max() * 1.25, 1e-3))
-    for (row, column), error in np.ndenumerate(errors if classes <= MOST_LABELLED else np.empty((0, 0))):
-        dark = np.sqrt(error) > 0.75 * np.sqrt(errors).max()
-        weight = "bold" if row == column else "normal"
-        axes.text(
-            column,
-            row,
-            f"{error:.2%}",
-            ha="center",
-            va="center",
-            size=9,
-            color="white" if dark else "black",
-            weight=weight,
-        )
+    shades = PowerNorm(0.5, vmin=0, vmax=max(errors.max() * 1.5, 1e-6))
+    cells = axes.imshow(errors, cmap="Blues", norm=shades)
+    for (row, column), error in np.ndenumerate(errors):
+        if classes <= MOST_NUMBERED:
+            colour = "white" if shades(error) > 0.6 else "black"
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row, f"{error:.2%}", ha="center", va="center", size=9, color=colour, weight=weight)
         if row == column:
             axes.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2, edgecolor=ORANGE))
     axes.set(
-        xticks=range(classes),
-        yticks=range(classes),
-        xticklabels=names,
-        yticklabels=names,
+        xticks=named,
+        yticks=named,
+        xticklabels=[names[label] for label in named],
+        yticklabels=[names[label] for label in named],
         xlabel="class of one image",
         ylabel="class of the other",
     )
@@ -163,6 +158,9 @@ def plot_digit_pairs(said_same: np.ndarray, labels: np.ndarray, names: Sequence[
     )
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    if classes > MOST_NUMBERED:
+        axes.tick_params(axis="x", rotation=90)
+        figure.colorbar(cells, shrink=0.6, format=PercentFormatter(1), label="share of wrong verdicts")
     save(figure, path)
 
 
