@@ -27,7 +27,7 @@ from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawi
 from siamese_mnist.cli import add_weights, find_weights, parser, run
 from siamese_mnist.matching import Matcher
 
-DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 5, 20, 50
+DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 9, 20, 50
 SEVEN, ONE = [(70, 60), (200, 60), (130, 230)], [(150, 50), (135, 230)]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WATCH = """() => {
@@ -82,8 +82,10 @@ def browse(url: str) -> None:
     """Loads the page, and draws on it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        loads = []
+        page, loads = None, []
         for _ in range(LOADS):
+            if page:
+                page.context.close()  # the next visitor has a computer of his own
             page = browser.new_context().new_page()
             started = time.perf_counter()
             page.goto(url, wait_until="commit")

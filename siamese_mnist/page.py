@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import matplotlib
 import torch
 from PIL import Image
 from torch import Tensor
@@ -20,6 +21,7 @@ from siamese_mnist.errors import InputError
 from siamese_mnist.matching import Match, Matcher, Symbol
 from siamese_mnist.sketchpad import data_url, open_drawing, open_image, sketchpad
 
+matplotlib.use("Agg")  # else Gradio looks for a display at the first drawing, for which it waits a second
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
 LARGEST_UPLOAD = "20mb"
 STYLE = Path(__file__).with_name("page.css")
