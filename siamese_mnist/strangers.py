@@ -9,10 +9,10 @@ SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added, twice
 FEWEST, MOST = 6, 10  # corners of a scribble; with fewer it would often be a digit
 STEPS = 32  # segments of a scribble
 BOX, MIDDLE = 20, 13.5  # pixels: a scribble's longer side, as MNIST's digits, and its place
-LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.1  # of the scribbles
+LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.15  # of the scribbles
 GRID, WOBBLE = (0.75, 1.0), 0.1  # between the points of letters, and off them
-LIFTED = 0.25  # of the ways between corners of an interrupted one
-THIN_WIDTHS, THICK_WIDTHS = (1.5, 3.7), (3.0, 9.0)  # pixels
+STRAIGHT, LIFTED = 0.5, 0.25  # of the ways between corners: of letters, and of interrupted ones
+THIN_WIDTHS, THICK_WIDTHS = (1.5, 3.7), (3.0, 16.0)  # pixels
 QUARTERED = 0.6  # of the collages; the others are two images laid over each other
 
 
@@ -28,49 +28,64 @@ def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) ->
 
 
 def scribbles(count: int, generator: torch.Generator) -> Tensor:
-    """Random strokes (count, 1, 28, 28) in [0, 1], straight or curved, of MNIST's size and often of its width.
+    """Random strokes (count, 1, 28, 28) in [0, 1] of MNIST's size and often of its width, some so thick that they fill.
 
-    Half go between points of a 3 × 3 grid, as those of letters do; the others between any points.
+    Half are made as letters are, of lines and arcs between points of a 3 × 3 grid; the others go between any points.
     """
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand((count, *shape), generator=generator)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn((count, *shape), generator=generator)
-
-    like_letters = uniform(1) < LIKE_LETTERS
-    on_grid = (3 * uniform(MOST, 2)).floor() * torch.tensor(GRID) + WOBBLE * normal(MOST, 2)
-    anywhere = torch.where(uniform(1, 1) < WANDERING, normal(MOST, 2).cumsum(1), 4 * uniform(MOST, 2))
-    corners = torch.where(like_letters[:, :, None], on_grid, anywhere)
     last = torch.randint(FEWEST - 1, MOST, (count, 1), generator=generator)
     at = torch.linspace(0, 1, STEPS + 1) * last  # (count, STEPS + 1): where between which corners
-    away = (at[:, :, None] - torch.arange(MOST)).abs()
-    straight = (1 - away).clamp(min=0)
-    spline = torch.where(away < 1, 2 / 3 - away**2 + away**3 / 2, (2 - away).clamp(min=0) ** 3 / 6)
-    weights = torch.where(uniform(1, 1) < SMOOTH, spline, straight) * (torch.arange(MOST) <= last[:, :, None])
-    curve = weights @ corners / weights.sum(2, keepdim=True)  # (count, STEPS + 1, 2)
-    low, high = curve.amin(1, keepdim=True), curve.amax(1, keepdim=True)
-    curve = (curve - (low + high) / 2) * (BOX / (high - low).amax(2, keepdim=True)) + MIDDLE
-    lifted = (uniform(MOST) < LIFTED) & (like_letters | (uniform(1) < INTERRUPTED))
+    like_letters = _uniform(generator, count, 1) < LIKE_LETTERS
+    curve = torch.where(like_letters[:, :, None], _letters(at, generator), _wanderings(at, last, generator))
+    interrupted = like_letters | (_uniform(generator, count, 1) < INTERRUPTED)
+    lifted = (_uniform(generator, count, MOST) < LIFTED) & interrupted
     lifted[:, 0] = False
     lifted = lifted.gather(1, at[:, :-1].long())[:, :, None]
-    starts, ends = (torch.where(lifted, curve[:, :1], points) for points in (curve[:, :-1], curve[:, 1:]))
-    thin, thick = (least + (most - least) * uniform(1) for least, most in (THIN_WIDTHS, THICK_WIDTHS))
-    width = torch.where(uniform(1) < THICK, thick, thin)
+    ink = torch.stack([torch.where(lifted, curve[:, :1], points) for points in (curve[:, :-1], curve[:, 1:])])
+    thin, thick = (low + (high - low) * _uniform(generator, count, 1) for low, high in (THIN_WIDTHS, THICK_WIDTHS))
+    width = torch.where(_uniform(generator, count, 1) < THICK, thick, thin)
+    low, high = ink.amin((0, 2))[:, None], ink.amax((0, 2))[:, None]
+    starts, ends = (ink - (low + high) / 2) * ((BOX - width)[:, :, None] / (high - low).amax(2, keepdim=True)) + MIDDLE
     return draw_segments(starts, ends, width)
+
+
+def _letters(at: Tensor, generator: torch.Generator) -> Tensor:
+    """Curves (B, S, 2) through points of a grid, straight or bulging between two; `at` (B, S) counts the points."""
+    count = len(at)
+    corners = (3 * _uniform(generator, count, MOST, 2)).floor() * torch.tensor(GRID)
+    corners = corners + WOBBLE * torch.randn((count, MOST, 2), generator=generator)
+    ways = corners.diff(dim=1)
+    straight = _uniform(generator, count, MOST - 1, 1) < STRAIGHT
+    bulges = torch.where(straight, 0, 2 * _uniform(generator, count, MOST - 1, 1) - 1)
+    sideways = bulges * ways.flip(2) * torch.tensor([1.0, -1.0])
+    way = at.long().clamp(max=MOST - 2)[:, :, None]
+    done = at[:, :, None] - way
+    start, along, aside = (points.gather(1, way.expand(-1, -1, 2)) for points in (corners, ways, sideways))
+    return start + done * along + (torch.pi * done).sin() * aside
+
+
+def _wanderings(at: Tensor, last: Tensor, generator: torch.Generator) -> Tensor:
+    """Curves (B, S, 2) past random points, sharp or smooth at all of them; `at` (B, S) counts the points to `last`."""
+    count = len(at)
+    walk = torch.randn((count, MOST, 2), generator=generator).cumsum(1)
+    corners = torch.where(_uniform(generator, count, 1, 1) < WANDERING, walk, 4 * _uniform(generator, count, MOST, 2))
+    away = (at[:, :, None] - torch.arange(MOST)).abs()
+    sharp = (1 - away).clamp(min=0)
+    spline = torch.where(away < 1, 2 / 3 - away**2 + away**3 / 2, (2 - away).clamp(min=0) ** 3 / 6)
+    weights = torch.where(_uniform(generator, count, 1, 1) < SMOOTH, spline, sharp)
+    weights = weights * (torch.arange(MOST) <= last[:, :, None])
+    return weights @ corners / weights.sum(2, keepdim=True)
 
 
 def collages(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Images (count, 1, 28, 28) of parts of random others: four quarters, or two laid over each other; parts turned."""
     a, b, c, d = (_turn_some(_pick(images, count, generator), generator) for _ in range(4))
     x, y = (PIXELS.to(images) - MIDDLE).T
-    angle = _uniform(count, generator).to(images)[:, 0] * 2 * torch.pi
+    angle = _uniform(generator, count, 1, 1).to(images) * 2 * torch.pi
     right, below = (x * angle.cos() + y * angle.sin() > 0), (y * angle.cos() - x * angle.sin() > 0)
     right, below = (side.view(-1, 1, 28, 28) for side in (right, below))
     quarters = torch.where(right, torch.where(below, a, b), torch.where(below, c, d))
     overlay = torch.maximum(a, torch.roll(b, (3, -2), (2, 3)))
-    return torch.where(_uniform(count, generator).to(images) < QUARTERED, quarters, overlay)
+    return torch.where(_uniform(generator, count, 1, 1, 1).to(images) < QUARTERED, quarters, overlay)
 
 
 def _pick(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -80,10 +95,10 @@ def _pick(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
 def _turn_some(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each in one of the eight positions of a square."""
     for turned in (lambda image: image.flip(2), lambda image: image.flip(3), lambda image: image.mT):
-        coin = _uniform(len(images), generator).to(images) < 0.5
+        coin = _uniform(generator, len(images), 1, 1, 1).to(images) < 0.5
         images = torch.where(coin, turned(images), images)
     return images
 
 
-def _uniform(count: int, generator: torch.Generator) -> Tensor:
-    return torch.rand((count, 1, 1, 1), generator=generator)
+def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.rand(shape, generator=generator)
