@@ -36,6 +36,9 @@ def test_scribbles_are_of_the_size_and_ink_of_digits_and_all_different(train_dig
     ink = images.mean((1, 2, 3))
     digits = train_digits.images.float().mean((1, 2, 3)) / 255
     assert digits.quantile(0.05) < ink.median() < digits.quantile(0.95)
+    for image in images[:, 0]:
+        height, width = (at.max() - at.min() + 1 for at in torch.where(image > 0.5))
+        assert 19 <= max(height, width) <= 21
     assert (torch.cdist(images.flatten(1), images.flatten(1)) + 99 * torch.eye(200)).min() > 1
     assert torch.equal(images, scribbles(200, generator(0)))
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPOSITORY
+from PIL import Image, ImageDraw
 
-from siamese_mnist import SiameseNetwork, roc
+from siamese_mnist import SiameseNetwork, prepare_drawing, roc
 from siamese_mnist.augment import augment
 from siamese_mnist.evaluation import encode_all
 from siamese_mnist.matching import Matcher
@@ -54,6 +55,22 @@ def test_they_refuse_scribbles_and_hardly_any_digit(released, test_digits):
     ):
         passed = matcher.scores(matcher.encode(images), references).amax(1) >= released.rejection_threshold
         assert low <= passed.float().mean() <= high
+
+
+def test_a_disc_and_what_is_drawn_so_densely_that_it_becomes_one_are_like_no_digit(released, test_digits):
+    matcher = Matcher(released, test_digits)
+    references = matcher.sample(torch.Generator().manual_seed(0))
+    t = np.linspace(0, 1, 300)
+    for turns in (4, 5, 6):
+        spiral = 140 + 110 * t[:, None] * np.stack([np.cos(2 * np.pi * turns * t), np.sin(2 * np.pi * turns * t)], 1)
+        for width in (8, 16, 24):
+            image = Image.new("L", (280, 280), 255)
+            ImageDraw.Draw(image).line([tuple(point) for point in spiral], fill=0, width=width)
+            assert matcher.match(matcher.encode(prepare_drawing(image)), references, {}).winner is None
+    for radius in (20, 60, 120):
+        image = Image.new("L", (280, 280), 255)
+        ImageDraw.Draw(image).ellipse([140 - radius, 140 - radius, 140 + radius, 140 + radius], fill=0)
+        assert matcher.match(matcher.encode(prepare_drawing(image)), references, {}).winner is None
 
 
 def test_what_is_no_digit_is_the_same_as_itself_drawn_anew_and_as_little_else(released):
