@@ -59,12 +59,11 @@ def test_the_score_is_the_similarity_at_the_mean_log_odds_of_the_references(page
 
 def test_an_odd_reference_does_not_hold_the_others_down(page_app):
     matcher, references = page_app.matcher, page_app.newcomer.references
-    sevens = matcher.embeddings[matcher.members[7]]
-    pure, odd = matcher.scores(sevens, references)[:, 7], references.clone()
-    odd[7, 0] = matcher.members[2][0]
-    held_down = matcher.scores(sevens, odd)[:, 7]
+    own, odd = matcher.digits.labels[:, None], references.clone()
+    odd[:, 0] = references[:, 0].roll(5)  # a 2 among the sevens
+    pure, held_down = (matcher.scores(matcher.embeddings, each).gather(1, own) for each in (references, odd))
     surest = pure > 0.99
-    assert surest.sum() > 10
+    assert surest.sum() > 200
     assert (held_down <= pure)[surest].all()
     assert (1 - held_down[surest]).median() < 0.02  # the mean of the similarities would lose 1/20
 
