@@ -86,21 +86,19 @@ def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> f
     Who averages log-odds instead, as `matching` does, refuses fewer digits yet: an odd reference weighs less there.
     `similarities` (N + S, N) are those of digits with labels (N,), then of strangers, to the digits.
     """
-    generator, count = torch.Generator().manual_seed(0), len(labels)
-    best = []
-    for _ in range(REFERENCE_SETS):  # one odd reference lowers all that is compared with it
-        means = []
-        for label in labels.unique():
-            members = torch.where(labels == label)[0]
-            spare = members[torch.randperm(len(members), generator=generator)[: k + 1]]
-            sums = similarities[:, spare[:k]].sum(1)
-            own = torch.isin(torch.arange(len(similarities)), spare[:k])  # these have the spare one instead
-            sums[own] += similarities[own][:, spare[k:]].sum(1) - similarities.diagonal()[own[:count]]
-            means.append(sums / (min(k, len(members)) - (own & (len(members) <= k)).float()))
-        best.append(torch.stack(means).amax(0))
-    digits, strangers = (
-        part.flatten().double().numpy() for part in torch.stack(best).split([count, len(similarities) - count], 1)
-    )
+    generator, count, classes = torch.Generator().manual_seed(0), len(labels), labels.unique()
+    chosen, spare = torch.zeros(2, REFERENCE_SETS, count, len(classes))  # 1 for the k references of a set and class
+    for index in np.ndindex(REFERENCE_SETS, len(classes)):
+        members = torch.where(labels == classes[index[1]])[0]
+        drawn = members[torch.randperm(len(members), generator=generator)]
+        chosen[index[0], drawn[:k], index[1]] = 1
+        spare[index[0], drawn[k : k + 1], index[1]] = 1  # with which a reference is compared instead of with itself
+    sums = similarities @ chosen  # (sets, N + S, classes)
+    counts = chosen.sum(1, keepdim=True).expand_as(sums).clone()
+    sums[:, :count] += chosen * (similarities[:count] @ spare - similarities.diagonal()[:, None])
+    counts[:, :count] += chosen * (spare.sum(1, keepdim=True) - 1)
+    best = (sums / counts).amax(2).double().numpy()
+    digits, strangers = best[:, :count].flatten(), best[:, count:].flatten()
     digits *= 1 - 1 / k
     return min(roc.equal_error(np.sort(digits), np.sort(strangers))[1], float(np.quantile(digits, MOST_REFUSED)))
 

