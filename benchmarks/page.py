@@ -52,7 +52,7 @@ def main() -> None:
     started = time.perf_counter()
     server = subprocess.Popen([sys.executable, "demo.py", weights], stdout=subprocess.PIPE, text=True)
     try:
-        found = re.search(r"http://\S+", server.stdout.readline())
+        found = re.search(r"http://\S+", "".join(server.stdout.readline() for _ in range(2)))
         if not found:
             raise InputError("demo.py did not start; start it by hand to see why")
         report("from the command to the page", time.perf_counter() - started, "s", "once")

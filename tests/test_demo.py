@@ -29,6 +29,7 @@ def test_it_says_where_it_is_and_answers_and_ends_with_ctrl_c(trained_run, tmp_p
         text=True,
     )
     try:
+        assert str(trained_run / "best") in process.stdout.readline()  # before the seconds that it takes
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", line).group()
         assert str(trained_run / "best") in line
