@@ -1,9 +1,10 @@
 """How figures fall as digits are shifted, scaled, turned, thickened or noisy: changed queries, clean references.
 
 python -m benchmarks.robustness weights
-python -m benchmarks.robustness weights --dataset mnist --data-root DIR --fraction 0.2
+python -m benchmarks.robustness runs/released/seed-* --dataset mnist --data-root DIR --fraction 0.2
 
-EER of all pairs of a changed image and another clean one; match with one random reference of every class.
+EER of all pairs of a changed image and another clean one; match with one random reference of every class. Of several
+weights, mean and standard deviation.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from torchvision.transforms import InterpolationMode
 from tqdm import tqdm
 
 from siamese_mnist import Digits, SiameseNetwork, load_digits, roc
-from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
+from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
 from siamese_mnist.evaluation import encode_all
 
 REFERENCE_SETS = 20
@@ -28,28 +29,37 @@ FINE = 4  # points a pixel, in which strokes are widened
 
 def main() -> None:
     args = parse_arguments()
-    weights = find_weights(args.weights)
-    model = SiameseNetwork.from_pretrained(weights)
+    weights = [find_weights(named) for named in args.weights or (None,)]
+    models = [SiameseNetwork.from_pretrained(each) for each in weights]
     digits = load_digits(args.dataset, split="test", root=args.data_root, fraction=args.fraction)
-    clean, images = encode_all(model, digits.images, "encoding"), digits.images / 255
+    clean, images = [encode_all(model, digits.images) for model in models], digits.images / 255
     generator = torch.Generator().manual_seed(0)
+
+    def measure_all(queries: list[Tensor]) -> Figures:
+        return np.array([measure(*each, digits) for each in zip(models, queries, clean)])
+
     pairs = len(digits) * (len(digits) - 1)
-    print(f"{weights}: {len(digits):,} {args.dataset} test images, {pairs:,} ordered pairs\n")
-    print(f"{'change':34}{'EER':>9}{'match, 1 reference':>21}")
-    measured: dict[str, list[tuple[float, float, float]]] = {}
+    print(f"{', '.join(weights)}: {len(digits):,} {args.dataset} test images, {pairs:,} ordered pairs\n")
+    print(f"{'change':34}{'EER':>16}{'match, 1 reference':>24}")
+    measured: dict[str, list[tuple[float, Figures]]] = {}
     bar = tqdm(total=sum(len(steps) for _, steps in CHANGES.values()), unit="step", leave=False)
     for name, (change, steps) in CHANGES.items():
         for step in steps:
-            changed = encode_all(model, change(images, step, generator).clamp(0, 1))
-            eer, match = measure(model, changed, clean, digits)
-            measured.setdefault(name, []).append((step, eer, match))
+            changed = change(images, step, generator).clamp(0, 1)
+            figures = measure_all([encode_all(model, changed) for model in models])
+            measured.setdefault(name, []).append((step, figures))
             bar.update()
-            tqdm.write(f"{f'{name} {step:g}':34}{eer:9.2%}{match:21.2%}")
+            eers, matches = map(describe, figures.T)
+            tqdm.write(f"{f'{name} {step:g}':34}{eers:>16}{matches:>24}")
     bar.close()
-    out = Path(args.out) if args.out else evaluation_folder(weights)
+    out = Path(args.out) if args.out else evaluation_folder(weights[0])
     out.mkdir(parents=True, exist_ok=True)
-    plot(measured, *measure(model, clean, clean, digits), out / "robustness.png")
+    plot(measured, measure_all(clean), out / "robustness.png")
     print(f"\n{out / 'robustness.png'}: both figures by step, beside the clean value")
+
+
+def describe(rates: np.ndarray) -> str:
+    return f"{rates.mean():.2%}" + (f" ± {rates.std(ddof=1):.2%}" if len(rates) > 1 else "")
 
 
 def measure(model: SiameseNetwork, queries: Tensor, clean: Tensor, digits: Digits) -> tuple[float, float]:
@@ -111,6 +121,7 @@ def by_kind(images: Tensor, changes: list[Callable[[Tensor], Tensor]]) -> Tensor
     return changed
 
 
+Figures = np.ndarray  # (weights, 2): EER and match accuracy
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 CHANGES: dict[str, tuple[Change, tuple[float, ...]]] = {
     "shift (pixels)": (shift, (0, 1, 2, 3, 4, 5, 6)),
@@ -121,20 +132,23 @@ CHANGES: dict[str, tuple[Change, tuple[float, ...]]] = {
 }
 
 
-def plot(measured: dict[str, list[tuple[float, float, float]]], eer: float, match: float, path: Path) -> None:
+def plot(measured: dict[str, list[tuple[float, Figures]]], unchanged: Figures, path: Path) -> None:
     """EER above, match errors below, by the step of each change; the clean values as dashed lines."""
     from matplotlib import pyplot as plt
 
     from siamese_mnist.plots import BLUE, GREY, ORANGE, save
 
     figure, grid = plt.subplots(2, len(measured), figsize=(13, 5), sharey="row", sharex="col", layout="constrained")
-    figure.suptitle("Changed queries, clean references; dashed: nothing changed")
+    bars = f"; mean and standard deviation of {len(unchanged)} seeds" if len(unchanged) > 1 else ""
+    figure.suptitle(f"Changed queries, clean references; dashed: nothing changed{bars}")
     for column, (name, rows) in zip(grid.T, measured.items()):
-        steps, errors, matches = np.array(rows).T
-        column[0].plot(steps, 100 * errors, "o-", color=BLUE)
-        column[1].plot(steps, 100 * (1 - matches), "s-", color=ORANGE)
-        column[0].axhline(100 * eer, color=GREY, linestyle="--")
-        column[1].axhline(100 * (1 - match), color=GREY, linestyle="--")
+        errors = 100 * np.abs([figures - (0, 1) for _, figures in rows])  # (steps, weights, 2), per cent
+        spread = errors.std(1, ddof=1) if len(unchanged) > 1 else np.zeros_like(errors[:, 0])
+        clean = 100 * np.abs(unchanged - (0, 1)).mean(0)
+        for axes, index, colour, marker in zip(column, (0, 1), (BLUE, ORANGE), "os"):
+            steps, style = [step for step, _ in rows], {"color": colour, "marker": marker, "capsize": 3}
+            axes.errorbar(steps, errors.mean(1)[:, index], spread[:, index], **style)
+            axes.axhline(clean[index], color=GREY, linestyle="--")
         column[1].set_xlabel(name)
     for axes in grid.flat:
         axes.set_yscale("log")
@@ -147,7 +161,8 @@ def plot(measured: dict[str, list[tuple[float, float, float]]], eer: float, matc
 
 def parse_arguments() -> argparse.Namespace:
     arguments = parser(__doc__)
-    add_weights(arguments)
+    meant = "runs or folders of weights (default: the newest run)"
+    arguments.add_argument("weights", nargs="*", metavar="WEIGHTS", help=meant)
     arguments.add_argument(
         "--dataset", choices=("bundled", "mnist"), default="bundled", help="whose test images (default: bundled)"
     )
