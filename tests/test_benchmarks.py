@@ -1,0 +1,119 @@
+"""What the benchmarks' figures rest on: that a step changes what it says, and that no image is compared with itself."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from benchmarks import drawings, robustness, strangers
+from siamese_mnist import InputError
+from siamese_mnist.matching import Matcher
+
+UNIPEN = """.COMMENT a seven of two strokes, y growing upwards
+.SEGMENT DIGIT 0 ? "7"
+.PEN_DOWN
+100 300
+200 300
+150 100
+.PEN_UP
+.DT 100
+.PEN_DOWN
+ 120 200
+ 180 200
+.PEN_UP
+.SEGMENT DIGIT 1 ? "1"
+.PEN_DOWN
+50 300
+50 100
+.PEN_UP
+"""
+
+
+@pytest.fixture
+def some(test_digits):
+    return test_digits.at_most(8)
+
+
+@pytest.mark.parametrize("name", robustness.CHANGES)
+def test_of_the_steps_of_a_change_one_changes_nothing_and_the_others_do(name, some):
+    change, steps = robustness.CHANGES[name]
+    images = some.images / 255
+    neutral = 1 if "factor" in name else 0
+    assert neutral in steps
+    for step in steps:
+        changed = change(images, step, torch.Generator().manual_seed(0))
+        assert changed.shape == images.shape
+        difference = (changed - images).abs().mean()
+        assert difference < 0.015 if step == neutral else difference > 0.02, (step, difference)
+
+
+def test_shifts_go_in_all_directions_by_whole_pixels(some):
+    images = some.images / 255
+    shifted = robustness.shift(images, 3, torch.Generator())
+    for first, way in enumerate(((0, 3), (0, -3), (3, 0), (-3, 0))):
+        moved = F.pad(images[first::4], (3, 3, 3, 3)).roll(way, (2, 3))[:, :, 3:-3, 3:-3]
+        assert torch.allclose(shifted[first::4], moved, atol=1e-5), way
+
+
+def test_robustness_compares_no_image_with_itself(some):
+    """Embeddings know each image again but nothing of classes: only who lets it find itself is better than chance."""
+    embeddings = torch.randn((len(some), 8), generator=torch.Generator().manual_seed(0))
+    nearness = SimpleNamespace(logits=lambda a, b: -torch.cdist(a, b))
+    eer, match = robustness.measure(nearness, embeddings + 0.01, embeddings, some)
+    assert eer > 0.47
+    assert match < 0.15
+
+
+def test_pen_strokes_are_read_and_drawn_upright(tmp_path):
+    (tmp_path / "digits").write_text(UNIPEN)
+    (seven, strokes), (one, line) = drawings.read_unipen(str(tmp_path / "digits"))
+    assert (seven, one, len(strokes), len(line)) == (7, 1, 2, 1)
+    for brush in (6, 30):
+        image = drawings.draw(strokes, brush, np.random.default_rng(brush))
+        ink = np.asarray(image) < 128
+        rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+        assert rows[-1] - rows[0] >= drawings.SHORTEST
+        assert 0 < rows[0] < rows[-1] < drawings.CANVAS - 1
+        assert 0 < columns[0] < columns[-1] < drawings.CANVAS - 1
+        assert ink[rows[0] + brush // 2].sum() > 2 * ink[rows[-1] - brush // 2].sum()  # the bar is above
+
+
+@pytest.mark.parametrize("text", ["", "no strokes", UNIPEN.replace("120 200", "120 x")])
+def test_a_file_without_pen_strokes_is_named(tmp_path, text):
+    (tmp_path / "digits").write_text(text)
+    with pytest.raises(InputError, match="digits"):
+        drawings.read_unipen(str(tmp_path / "digits"))
+
+
+def test_a_folder_of_strangers_is_its_images_on_which_something_is_drawn(tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "notes.txt").write_text("no image")
+    Image.new("L", (60, 60), 255).save(tmp_path / "blank.png")
+    cross = Image.new("L", (60, 60), 255)
+    cross.paste(0, (10, 27, 50, 33))
+    cross.paste(0, (27, 10, 33, 50))
+    cross.save(tmp_path / "more" / "cross.png")
+    found = list(strangers.open_folder(tmp_path))
+    assert len(found) == 2
+    assert strangers.prepare(found, "crosses").shape == (1, 1, 28, 28)
+    with pytest.raises(InputError, match="crosses"):
+        strangers.prepare(found[:1], "crosses")
+
+
+@pytest.mark.parametrize("kind", strangers.KINDS)
+def test_strangers_of_a_kind_differ_and_are_the_same_each_time(kind):
+    draw = strangers.KINDS[kind]
+    first, second, again = (np.asarray(draw(np.random.default_rng(seed))) for seed in (0, 1, 0))
+    assert (first < 128).any()
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, again)
+
+
+def test_digits_are_not_scored_against_themselves(network, test_digits):
+    matcher, generator = Matcher(network, test_digits), torch.Generator().manual_seed(0)
+    sets = [matcher.sample(generator) for _ in range(3)]
+    assert strangers.digit_scores(matcher, matcher.digits.images, sets, own=True).shape == (3 * (500 - 200),)
+    assert strangers.digit_scores(matcher, matcher.digits.images, sets, own=False).shape == (3 * 500,)
