@@ -29,6 +29,7 @@ DOODLES, CANVAS = 1000, 280  # of each kind; pixels a side
 REFERENCE_SETS = 10
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhkmnprtuvwxy&@?%$"  # those that are no digit in some hand
 FONTS = ("DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf", "DejaVuSerif-Italic.ttf")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 DIGITS = "digits"
 
 
@@ -41,9 +42,8 @@ def main() -> None:
     matcher, generator = Matcher(model, references), torch.Generator().manual_seed(0)
     sets = [matcher.sample(generator) for _ in range(REFERENCE_SETS)]
 
-    kinds = {kind: [draw(random) for random in generators()] for kind, draw in tqdm(KINDS.items(), leave=False)}
-    if args.folder:
-        kinds[Path(args.folder).name] = list(open_folder(Path(args.folder)))
+    own = {Path(args.folder).name: open_folder(Path(args.folder))} if args.folder else {}
+    kinds = {kind: [draw(random) for random in generators()] for kind, draw in tqdm(KINDS.items(), leave=False)} | own
     scores = {
         kind: best_scores(matcher, matcher.encode(prepare(images, kind)), sets).flatten()
         for kind, images in kinds.items()
@@ -88,24 +88,22 @@ def prepare(images: list[Image.Image], title: str) -> Tensor:
         except InputError:
             continue
     if not prepared:
-        raise InputError(f"{title}: holds no image on which something is drawn; name a folder of images")
+        raise InputError(f"{title}: on none of its images is anything drawn; name another folder")
     return torch.cat(prepared)
 
 
-def open_folder(folder: Path) -> Iterator[Image.Image]:
-    """The images of a folder and its sub-folders; other files are passed over."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix.lower() in (
-            ".png",
-            ".jpg",
-            ".jpeg",
-            ".webp",
-            ".gif",
-            ".bmp",
-            ".tif",
-            ".tiff",
-        ):
-            yield open_image(path)
+def open_folder(folder: Path) -> list[Image.Image]:
+    """The images of a folder and its sub-folders; other files are passed over. InputError if there are none."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise InputError(f"{folder}: holds no image ({' '.join(SUFFIXES)}); name a folder of images")
+    images = []
+    for path in tqdm(paths, desc=folder.name, unit="image", leave=False):
+        try:
+            images.append(open_image(path))
+        except InputError as error:
+            raise InputError(f"{path}: {error}; repair or remove it") from error
+    return images
 
 
 def generators() -> Iterator[np.random.Generator]:

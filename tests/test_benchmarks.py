@@ -96,11 +96,16 @@ def test_a_folder_of_strangers_is_its_images_on_which_something_is_drawn(tmp_pat
     cross.paste(0, (10, 27, 50, 33))
     cross.paste(0, (27, 10, 33, 50))
     cross.save(tmp_path / "more" / "cross.png")
-    found = list(strangers.open_folder(tmp_path))
+    found = strangers.open_folder(tmp_path)
     assert len(found) == 2
     assert strangers.prepare(found, "crosses").shape == (1, 1, 28, 28)
     with pytest.raises(InputError, match="crosses"):
         strangers.prepare(found[:1], "crosses")
+    with pytest.raises(InputError, match="none"):
+        strangers.open_folder(tmp_path / "none")
+    (tmp_path / "torn.png").write_bytes((tmp_path / "blank.png").read_bytes()[:50])
+    with pytest.raises(InputError, match="torn.png"):
+        strangers.open_folder(tmp_path)
 
 
 @pytest.mark.parametrize("kind", strangers.KINDS)
