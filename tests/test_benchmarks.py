@@ -104,7 +104,7 @@ def test_a_folder_of_strangers_is_its_images_on_which_something_is_drawn(tmp_pat
     with pytest.raises(InputError, match="none"):
         strangers.open_folder(tmp_path / "none")
     (tmp_path / "torn.png").write_bytes((tmp_path / "blank.png").read_bytes()[:50])
-    with pytest.raises(InputError, match="torn.png"):
+    with pytest.raises(InputError, match="torn"):
         strangers.open_folder(tmp_path)
 
 
