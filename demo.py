@@ -38,6 +38,7 @@ def main() -> None:
         while True:
             time.sleep(0.5)
     except KeyboardInterrupt:
+        gc.unfreeze()  # else libraries complain of objects that are still there at the end
         app.close(verbose=False)
 
 

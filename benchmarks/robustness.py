@@ -23,7 +23,7 @@ from siamese_mnist import Digits, SiameseNetwork, load_digits, roc
 from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
 from siamese_mnist.evaluation import encode_all
 
-REFERENCE_SETS = 20
+REFERENCE_SETS = 100
 FINE = 4  # points a pixel, in which strokes are widened
 
 
@@ -31,7 +31,8 @@ def main() -> None:
     args = parse_arguments()
     weights = [find_weights(named) for named in args.weights or (None,)]
     models = [SiameseNetwork.from_pretrained(each) for each in weights]
-    digits = load_digits(args.dataset, split="test", root=args.data_root, fraction=args.fraction)
+    source = {"root": args.data_root, "fraction": args.fraction, "classes": models[0].classes}
+    digits = load_digits(args.dataset, split="test", **source)
     clean, images = [encode_all(model, digits.images) for model in models], digits.images / 255
     generator = torch.Generator().manual_seed(0)
 

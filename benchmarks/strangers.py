@@ -37,8 +37,10 @@ def main() -> None:
     args = parse_arguments()
     weights = find_weights(args.weights)
     model = SiameseNetwork.from_pretrained(weights)
-    references = load_digits("bundled", split="test")
-    digits = load_digits(args.dataset, split="test", root=args.data_root) if args.dataset == "mnist" else references
+    references = load_digits("bundled", split="test", classes=model.classes)
+    digits = references
+    if args.dataset == "mnist":
+        digits = load_digits("mnist", split="test", root=args.data_root, classes=model.classes)
     matcher, generator = Matcher(model, references), torch.Generator().manual_seed(0)
     sets = [matcher.sample(generator) for _ in range(REFERENCE_SETS)]
 

@@ -50,7 +50,9 @@ def parser(description: str) -> argparse.ArgumentParser:
         def error(self, message: str) -> None:
             fail(f"{message}; --help lists the options")
 
-    return OneLineParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return OneLineParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
 
 
 def add_weights(arguments: argparse.ArgumentParser) -> None:
@@ -63,6 +65,8 @@ def find_weights(named: str | None) -> str:
     """The named folder or Hub name; else the best of the newest run under runs/, else weights/."""
     if named is not None:
         best = Path(named) / "best"
+        if run := next(Path(named).glob("*/best/config.json"), None):
+            raise InputError(f"{named}: holds runs; name one of them, such as {run.parent.parent}")
         return str(best) if best.is_dir() else named
     newest = max(RUNS.glob("*/best/config.json"), key=lambda path: path.stat().st_mtime, default=None)
     if newest is not None:

@@ -175,7 +175,9 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
                         f"{folder / file}: missing; weights are {CONFIG} and {WEIGHTS}, a pickle is never loaded"
                     )
         elif folder.parent.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise InputError(f"{name}: no such folder of weights; train.py makes one")
+            raise InputError(
+                f"{name}: no such folder of weights; train.py makes one, the released ones are in weights/"
+            )
         try:
             return super().from_pretrained(folder if folder.is_dir() else name, **kwargs)
         except (OSError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:

@@ -213,7 +213,7 @@ class Page:
 
     def _build_api(self) -> None:
         files = [gr.File(visible=False, label=label) for label in ("image", "image_a", "image_b")]
-        answers = [gr.JSON(visible=False) for _ in range(2)]
+        answers = [gr.JSON(visible=False, label=label) for label in ("match", "verdict")]
         gr.Button(visible=False).click(self.match_file, files[0], answers[0], api_name="match")
         gr.Button(visible=False).click(self.verify_files, files[1:], answers[1], api_name="verify")
 

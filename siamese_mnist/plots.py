@@ -38,10 +38,11 @@ def plot_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # drawn every epoch: a layout engine takes a second
     epochs = [row["epoch"] for row in history]
-    errors = [row["val_eer"] for row in history]
+    least = min((row["val_eer"] for row in history if row["val_eer"] > 0), default=1e-3)
+    errors = [max(row["val_eer"], least / 2) for row in history]  # the axis has no place for 0
     left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
     right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
-    note = f"best: {errors[best - 1]:.2%} after epoch {best}"
+    note = f"best: {history[best - 1]['val_eer']:.2%} after epoch {best}"
     right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
     right.legend(frameon=False)
     left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
@@ -61,11 +62,11 @@ def plot_roc(measured: dict[str, "Measured"], point: tuple[float, float], thresh
     for (name, one), colour, style in zip(measured.items(), (BLUE, ORANGE, GREY), ("-", "--", ":")):
         alarms, misses = one.roc
         left.plot(alarms, 1 - misses, style, color=colour, lw=2, label=f"{name}: AUC {one.figures['auc']:.5f}")
-    left.plot(
-        *point, "*", color="black", markersize=14, label=f"threshold {threshold:.2f}: {point[1]:.2%} at {point[0]:.2%}"
-    )
     fewest = min(one.roc[0][one.roc[0] > 0].min() for one in measured.values())  # false alarms that can be seen
-    left.set(title="ROC over all pairs", xscale="log", xlim=(max(1e-6, fewest / 2), 1), ylim=(-0.02, 1.03))
+    edge = max(1e-6, fewest / 2)
+    note = f"threshold {threshold:.2f}: {point[1]:.2%} at {point[0]:.2%}"
+    left.plot(max(point[0], edge), point[1], "*", color="black", markersize=14, label=note, clip_on=False)
+    left.set(title="ROC over all pairs", xscale="log", xlim=(edge, 1), ylim=(-0.02, 1.03))
     left.set(xlabel="different pairs called the same (false alarms)", ylabel="same pairs called the same (hits)")
     left.xaxis.set_major_formatter(LogFormatterSciNotation())
     network = next(iter(measured.values()))

@@ -1,10 +1,12 @@
 """The figures of an evaluation, from what was measured to the files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from siamese_mnist.data import Digits
 from siamese_mnist.evaluation import Measured
@@ -36,28 +38,30 @@ def draw_figures(
     sections = (
         (f"{n_pairs} random pairs, half of the same class, half of different ones", random_pairs),
         (
-            "The worst misses: the same class, called different",
+            "The worst misses, each image once: the same class, called different",
             _worst_pairs(network.worst[1], model.threshold, same=True),
         ),
         (
-            "The worst false alarms: different classes, called the same",
+            "The worst false alarms, each image once: different classes, called the same",
             _worst_pairs(network.worst[0], model.threshold, same=False),
         ),
     )
     shown = [(title, [_show(model, digits, embeddings, *pair) for pair in part]) for title, part in sections]
-    draw_pairs(shown, model.threshold, out / "Siamese_test.png")
-    _draw_match(model, digits, embeddings, labels, names, seed, out / "match.png")
     curves = {
         "this network": network,
         "pixel cosine": baselines["pixel_cosine"],
         "untrained network": baselines["untrained"],
     }
-    plot_roc(curves, network.operating_point, model.threshold, out / "roc.png")
-    plot_reliability(network.spread, out / "reliability.png")
-    plot_digit_pairs(network.said_same.numpy(), labels, names, out / "digit_pairs.png")
-    sample = np.random.default_rng(seed).permutation(len(digits))[:MAPPED_IMAGES]
-    points = _flatten(embeddings[sample].cpu().numpy())
-    plot_embedding_map(points, labels[sample], digits.images[sample, 0].numpy(), names, out / "embedding_map.png")
+    figures: dict[str, Callable[[Path], None]] = {
+        "Siamese_test": lambda path: draw_pairs(shown, model.threshold, path),
+        "match": lambda path: _draw_match(model, digits, embeddings, labels, names, seed, path),
+        "roc": lambda path: plot_roc(curves, network.operating_point, model.threshold, path),
+        "reliability": lambda path: plot_reliability(network.spread, path),
+        "digit_pairs": lambda path: plot_digit_pairs(network.said_same.numpy(), labels, names, path),
+        "embedding_map": lambda path: _draw_map(digits, embeddings, labels, names, seed, path),
+    }
+    for name, draw in tqdm(figures.items(), desc="figures", unit="figure", leave=False):
+        draw(out / f"{name}.png")
 
 
 def _worst_pairs(worst: tuple[Tensor, Tensor], threshold: float, same: bool) -> list[tuple[int, int]]:
@@ -110,6 +114,12 @@ def _draw_match(
     draw_matches(
         images[queries], [names[label] for label in classes], images[references], names, np.stack(scores), path
     )
+
+
+def _draw_map(digits: Digits, embeddings: Tensor, labels: np.ndarray, names: list[str], seed: int, path: Path) -> None:
+    sample = np.random.default_rng(seed).permutation(len(digits))[:MAPPED_IMAGES]
+    points = _flatten(embeddings[sample].cpu().numpy())
+    plot_embedding_map(points, labels[sample], digits.images[sample, 0].numpy(), names, path)
 
 
 def _flatten(embeddings: np.ndarray) -> np.ndarray:

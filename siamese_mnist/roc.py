@@ -19,7 +19,12 @@ def auc(positives: Scores, negatives: Scores) -> float:
 
 
 def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
-    """The equal error rate, where the steps of misses and false alarms cross, and the score at which they do."""
+    """The equal error rate, where the steps of misses and false alarms cross, and the score at which they do.
+
+    The middle of the gap, where all positives score above all negatives.
+    """
+    if negatives[-1] < positives[0]:
+        return 0.0, float(negatives[-1] + (positives[0] - negatives[-1]) / 2)
 
     def rates(k: int, side: Literal["left", "right"]) -> tuple[float, float]:
         """Misses and false alarms at a threshold of the k-th positive ("left"), and just above it ("right")."""

@@ -78,7 +78,7 @@ def _download_mnist(root: Path) -> None:
             if getattr(error, "errno", None) in STORAGE_ERRORS:
                 raise
             raise InputError(
-                f"MNIST is not in {raw} and could not be downloaded ({shorten(str(error), 300, placeholder=' …')}); "
+                f"MNIST is not in {raw} and could not be downloaded ({shorten(str(error), 120, placeholder=' …')}); "
                 "connect to the internet, put its four files there, or use --dataset bundled"
             ) from error
         for path in Path(part, "MNIST", "raw").glob("*-ubyte"):

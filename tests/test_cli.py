@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import evaluate
+from siamese_mnist import InputError
 from siamese_mnist.cli import evaluation_folder, find_weights
 
 
@@ -17,6 +18,12 @@ def test_the_newest_run_is_the_default(trained_run, tmp_path, monkeypatch):
     shutil.copytree(trained_run / "best", "runs/newer/best")
     Path("runs/newer/best/config.json").touch()
     assert find_weights(None) == "runs/newer/best"
+
+
+def test_a_folder_of_runs_is_no_run(trained_run):
+    with pytest.raises(InputError, match=trained_run.name):
+        find_weights(str(trained_run.parent))
+    assert find_weights(str(trained_run)) == str(trained_run / "best")
 
 
 def test_an_evaluation_lies_beside_its_weights_and_hides_none_on_the_hub(trained_run, tmp_path):

@@ -64,6 +64,11 @@ def test_auc_and_eer_by_hand(positives, negatives, auc, eer):
     assert roc.equal_error(*lists)[0] == pytest.approx(eer)
 
 
+def test_the_threshold_of_lists_that_do_not_overlap_is_the_middle_of_their_gap():
+    lists = np.array([4, 9], np.float32), np.array([-5, 1], np.float32)
+    assert roc.equal_error(*lists) == (0, 2.5)
+
+
 def test_log_loss_and_calibration_agree_with_scikit_learn(scored):
     pairs, scores, same = scored[0], *listed(scored)
     weights = np.where(same, 0.5 / same.mean(), 0.5 / (1 - same.mean()))

@@ -139,6 +139,7 @@ def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_ru
         (("--head", "mlp", "--loss", "contrastive"), "--head"),
         (("--encoder", "conv9"), "--encoder"),
         (("--epochs", "many"), "--epochs"),
+        (("--epoch", 3), "--epoch"),
         (("--nonsense",), "--nonsense"),
         (("--dataset", "csv", "--data-root", "/nowhere"), "/nowhere"),
         (("--dataset", "folder", "--data-root", "/nowhere"), "/nowhere"),
