@@ -33,8 +33,8 @@ def main() -> None:
         where = f"--host {args.host}, port {args.port or '7860 to 7959'}"
         raise InputError(f"{where}: cannot listen there; name a free port with --port, or leave --host out") from error
     gc.freeze()  # else each search for garbage goes through half a million objects: a visitor waits for a second
-    print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
     try:
+        print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
         while True:
             time.sleep(0.5)
     except KeyboardInterrupt:

@@ -174,7 +174,7 @@ def list_folder(root: Path) -> tuple[list[str], Tensor, tuple[str, ...]]:
 def read_images(paths: list[str]) -> Tensor:
     """The images at `paths`, each made 28 × 28. InputError names the one that cannot be read, or shows nothing."""
     images = np.zeros((len(paths), 1, 28, 28), np.uint8)
-    for image, path in zip(images, tqdm(paths, desc="images", unit="image")):
+    for path, image in zip(tqdm(paths, desc="images", unit="image"), images):
         try:
             with Image.open(path) as opened:
                 image[0] = fit_image(opened)
