@@ -39,14 +39,15 @@ def plot_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
     figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # drawn every epoch: a layout engine takes a second
     epochs = [row["epoch"] for row in history]
     least = min((row["val_eer"] for row in history if row["val_eer"] > 0), default=1e-3)
-    errors = [max(row["val_eer"], least / 2) for row in history]  # the axis has no place for 0
+    errors = [max(row["val_eer"], least / 2) for row in history]  # a logarithmic axis has no place for 0
+    unit = "%" if min(row["val_eer"] for row in history) > 0 else "%; 0 is drawn at the foot"
     left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
     right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
     note = f"best: {history[best - 1]['val_eer']:.2%} after epoch {best}"
     right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
     right.legend(frameon=False)
     left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
-    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel="EER (%)", yscale="log")
+    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel=f"EER ({unit})", yscale="log")
     for axes, factor in ((left, 1), (right, 100)):
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(lambda value, _, factor=factor: f"{value * factor:g}")
