@@ -179,7 +179,7 @@ def plot_embedding_map(
         own = np.flatnonzero(labels == label)
         middle = np.median(points[own], 0)
         nearest = own[np.argmin(((points[own] - middle) ** 2).sum(1))]
-        above = np.quantile(points[own, 1], 0.98) + 0.045 * span[1]  # beside its class, not on it
+        above = np.quantile(points[own, 1], 0.95) + 0.045 * span[1]  # beside its class, not on it
         _inset(axes, images[nearest], np.array([middle[0], above]), 0.055 * span, colours(label))
     axes.set(xlim=(points[:, 0].min() - 0.04 * span[0], points[:, 0].max() + 0.04 * span[0]))
     axes.set(ylim=(points[:, 1].min() - 0.04 * span[1], points[:, 1].max() + 0.1 * span[1]), xticks=[], yticks=[])
