@@ -8,6 +8,7 @@ import argparse
 import gc
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -38,8 +39,9 @@ def main() -> None:
         while True:
             time.sleep(0.5)
     except KeyboardInterrupt:
-        gc.unfreeze()  # else libraries complain of objects that are still there at the end
         app.close(verbose=False)
+        if "torchvision" in sys.modules:  # whose own libraries complain at the end of what is still there
+            gc.unfreeze()
 
 
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
