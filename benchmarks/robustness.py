@@ -19,6 +19,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from tqdm import tqdm
 
+from benchmarks.seeds import mean_and_deviation
 from siamese_mnist import Digits, SiameseNetwork, load_digits, roc
 from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
 from siamese_mnist.evaluation import encode_all
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def describe(rates: np.ndarray) -> str:
-    return f"{rates.mean():.2%}" + (f" ± {rates.std(ddof=1):.2%}" if len(rates) > 1 else "")
+    return mean_and_deviation(rates.tolist(), ".2%") if len(rates) > 1 else f"{rates[0]:.2%}"
 
 
 def measure(model: SiameseNetwork, queries: Tensor, clean: Tensor, digits: Digits) -> tuple[float, float]:

@@ -88,11 +88,11 @@ def _rejection_threshold(similarities: Tensor, labels: Tensor, k: int = 20) -> f
     """
     generator, count, classes = torch.Generator().manual_seed(0), len(labels), labels.unique()
     chosen, spare = torch.zeros(2, REFERENCE_SETS, count, len(classes))  # 1 for the k references of a set and class
-    for index in np.ndindex(REFERENCE_SETS, len(classes)):
-        members = torch.where(labels == classes[index[1]])[0]
+    for number, column in np.ndindex(REFERENCE_SETS, len(classes)):
+        members = torch.where(labels == classes[column])[0]
         drawn = members[torch.randperm(len(members), generator=generator)]
-        chosen[index[0], drawn[:k], index[1]] = 1
-        spare[index[0], drawn[k : k + 1], index[1]] = 1  # with which a reference is compared instead of with itself
+        chosen[number, drawn[:k], column] = 1
+        spare[number, drawn[k : k + 1], column] = 1  # with which a reference is compared instead of with itself
     sums = similarities @ chosen  # (sets, N + S, classes)
     counts = chosen.sum(1, keepdim=True).expand_as(sums).clone()
     sums[:, :count] += chosen * (similarities[:count] @ spare - similarities.diagonal()[:, None])
