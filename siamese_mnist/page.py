@@ -15,7 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from siamese_mnist import markup
-from siamese_mnist.assets import AssetCache
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.matching import Match, Matcher, Symbol
@@ -149,7 +148,6 @@ class Page:
             theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             css_paths=STYLE,
         )
-        app.app.middleware_stack = AssetCache(app.app.middleware_stack)
         return app, public or local
 
     def build(self) -> gr.Blocks:
