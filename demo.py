@@ -5,10 +5,8 @@ python demo.py runs/NAME --dataset mnist --data-root data
 """
 
 import argparse
-import gc
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -33,15 +31,12 @@ def main() -> None:
     except OSError as error:
         where = f"--host {args.host}, port {args.port or '7860 to 7959'}"
         raise InputError(f"{where}: cannot listen there; name a free port with --port, or leave --host out") from error
-    gc.freeze()  # else each search for garbage goes through half a million objects: a visitor waits for a second
     try:
         print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
         while True:
             time.sleep(0.5)
     except KeyboardInterrupt:
         app.close(verbose=False)
-        if "torchvision" in sys.modules:  # whose own libraries complain at the end of what is still there
-            gc.unfreeze()
 
 
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
