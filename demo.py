@@ -11,9 +11,13 @@ import time
 from pathlib import Path
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.cli import add_weights, evaluation_folder, find_data, find_weights, parser, run
-from siamese_mnist.data import DATASETS, DIGIT_NAMES
+from siamese_mnist.errors import run
 from siamese_mnist.matching import Matcher
+from siamese_mnist.options import add_data, add_weights, choose_data, script_parser
+from siamese_mnist.runs import evaluation_folder, find_weights
+from siamese_mnist.sources import DIGIT_NAMES, SOURCES
+
+CANDIDATES = 50  # a class, of which the references are drawn
 
 
 def main() -> None:
@@ -23,16 +27,16 @@ def main() -> None:
     print(f"{weights}: the page will open in some seconds", flush=True)
     matcher = Matcher(model, references(args, model))
 
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import, which takes seconds: asks the network
-    from siamese_mnist.page import Page
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # else the import asks the network, which takes seconds
+    from siamese_mnist.page.app import Page
 
     try:
         app, url = Page(matcher, describe(weights, model)).serve(args.host, args.port, args.share)
     except OSError as error:
         where = f"--host {args.host}, port {args.port or '7860 to 7959'}"
         raise InputError(f"{where}: cannot listen there; name a free port with --port, or leave --host out") from error
+    print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
     try:
-        print(f"{weights}: the page is at {url} (Ctrl-C ends it)", flush=True)
         while True:
             time.sleep(0.5)
     except KeyboardInterrupt:
@@ -40,13 +44,13 @@ def main() -> None:
 
 
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
-    """Test images of the weights' own classes: bundled, or for symbols of one's own those of the training's folder."""
+    """Test images of the weights' own classes: bundled, or where those are no digits of MNIST's, the training's."""
     facts = model.training_facts
-    own = facts.get("dataset") == "folder" or not set(model.classes) <= set(DIGIT_NAMES)
-    dataset = args.dataset or (facts.get("dataset", "bundled") if own else "bundled")
-    root = find_data(args.data_root, dataset, facts)
+    trained = facts.get("dataset", "bundled")
+    digits = set(model.classes) <= set(DIGIT_NAMES) and SOURCES[trained].mnist_parts
+    dataset, root = choose_data(args, "bundled" if digits else trained, facts)
     try:
-        return load_digits(dataset, split="test", root=root, classes=model.classes)
+        return load_digits(dataset, split="test", root=root, classes=model.classes).at_most(CANDIDATES)
     except InputError as error:
         if args.dataset:
             raise
@@ -69,18 +73,13 @@ def describe(weights: str, model: SiameseNetwork) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
-    add_weights(arguments)
-    arguments.add_argument(
-        "--dataset", choices=DATASETS, help="where the references come from (default: bundled, or the weights' symbols)"
-    )
-    arguments.add_argument(
-        "--data-root", metavar="DIR", help="folder of mnist, csv or folder images (default: as in training)"
-    )
-    arguments.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    arguments.add_argument("--port", type=int, metavar="N", help="the port (default: the first free from 7860)")
-    arguments.add_argument("--share", action="store_true", help="also make a public link, through Gradio's servers")
-    args = arguments.parse_args()
+    parser = script_parser(__doc__)
+    add_weights(parser)
+    add_data(parser, "where the references come from (default: bundled, or that of the weights' own classes)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, metavar="N", help="the port (default: the first free one from 7860)")
+    parser.add_argument("--share", action="store_true", help="make a public link, too, through Gradio's servers")
+    args = parser.parse_args()
     if args.port is not None and not 1 <= args.port <= 65535:
         raise InputError(f"--port {args.port} is not 1 to 65535")
     return args

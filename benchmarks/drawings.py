@@ -7,7 +7,6 @@ drawn at random size and place on a canvas of 280 pixels, with every brush, and 
 """
 
 import argparse
-import io
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
-from siamese_mnist.cli import add_weights, evaluation_folder, find_weights, parser, run
+from siamese_mnist.errors import run
 from siamese_mnist.matching import Matcher
+from siamese_mnist.options import add_weights, script_parser
+from siamese_mnist.runs import evaluation_folder, find_weights
 
 CANVAS = 280  # pixels a side
 SHORTEST = 80  # of a digit's longer side, without the brush
@@ -43,7 +44,7 @@ def main() -> None:
         bar = tqdm(order, desc=f"brush {brush}", unit="digit", leave=False)
         drawings = [draw(drawn[i][1], brush, random) for i in bar]
         images = torch.cat([prepare_drawing(drawing) for drawing in tqdm(drawings, desc="preparing", leave=False)])
-        embeddings = matcher.encode(images)
+        embeddings = matcher.model.encode_all(images)
         scores = torch.stack([matcher.scores(embeddings, matcher.sample(generator)) for _ in range(REFERENCE_SETS)])
         right = (scores.argmax(2) == labels).float().mean(0)
         refused = (scores.amax(2) < matcher.model.rejection_threshold).float().mean()
@@ -104,7 +105,7 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
     """A sheet of drawings, each beside its prepared image."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.files import write_whole
+    from siamese_mnist.figures import save
 
     figure, axes = plt.subplots(8, 5, figsize=(12, 12), layout="constrained")
     figure.suptitle("The worst drawings: class (similarity) as the class preferred, brush width in pixels")
@@ -114,14 +115,11 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
         axis.set_title(title, fontsize=9)
     for axis in axes.flat:
         axis.set_axis_off()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100, format="png")
-    plt.close(figure)
-    write_whole(path, buffer.getvalue())
+    save(figure, path, dpi=100)
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = script_parser(__doc__)
     arguments.add_argument("file", metavar="FILE", help="pendigits-orig.tra")
     add_weights(arguments)
     arguments.add_argument("--digits", type=int, metavar="N", help="draw this many digits (default: all)")

@@ -11,7 +11,8 @@ import statistics
 from pathlib import Path
 
 from benchmarks.seeds import SEEDS, mean_and_deviation, measure
-from siamese_mnist.cli import parser, run
+from siamese_mnist.errors import run
+from siamese_mnist.options import script_parser
 
 SIZES = (10, 30, 100, 500)  # images a class
 CLASSES, BATCH, STEPS, MOST_EPOCHS = 10, 250, 640, 100  # few images are seen more often, not for fewer steps
@@ -49,7 +50,7 @@ def plot(rows: list[tuple[int, float, float]], baselines: dict[str, float], path
     """EER in per cent by images a class, with error bars; the baselines as lines."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.plots import BLUE, GREY, ORANGE, save
+    from siamese_mnist.figures import BLUE, GREY, ORANGE, save
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     sizes, means, deviations = zip(*rows)
@@ -67,7 +68,7 @@ def plot(rows: list[tuple[int, float, float]], baselines: dict[str, float], path
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = script_parser(__doc__)
     arguments.add_argument("folder", metavar="DIR", help="where the runs are, or shall be")
     arguments.add_argument("--data-root", default="data", metavar="DIR", help="folder of mnist (default: data)")
     return arguments.parse_args()

@@ -24,8 +24,10 @@ from playwright.sync_api import Page, sync_playwright
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
-from siamese_mnist.cli import add_weights, find_weights, parser, run
+from siamese_mnist.errors import run
 from siamese_mnist.matching import Matcher
+from siamese_mnist.options import add_weights, script_parser
+from siamese_mnist.runs import find_weights
 
 DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 9, 20, 50
 SEVEN, ONE = [(70, 60), (200, 60), (130, 230)], [(150, 50), (135, 230)]
@@ -73,7 +75,7 @@ def median_scoring(weights: str) -> float:
     for _ in range(DRAWINGS):
         image = seven()
         started = time.perf_counter()
-        matcher.match(matcher.encode(prepare_drawing(image)), references, {})
+        matcher.match(matcher.model.encode_all(prepare_drawing(image)), references, {})
         times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times)
 
@@ -160,7 +162,7 @@ def report(what: str, value: float, unit: str, how: str) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = script_parser(__doc__)
     add_weights(arguments)
     return arguments.parse_args()
 

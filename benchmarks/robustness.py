@@ -20,9 +20,10 @@ from torchvision.transforms import InterpolationMode
 from tqdm import tqdm
 
 from benchmarks.seeds import mean_and_deviation
-from siamese_mnist import Digits, SiameseNetwork, load_digits, roc
-from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
-from siamese_mnist.evaluation import encode_all
+from siamese_mnist import Digits, SiameseNetwork, load_digits, metrics
+from siamese_mnist.errors import run
+from siamese_mnist.options import script_parser
+from siamese_mnist.runs import evaluation_folder, find_weights
 
 REFERENCE_SETS = 100
 FINE = 4  # points a pixel, in which strokes are widened
@@ -34,7 +35,7 @@ def main() -> None:
     models = [SiameseNetwork.from_pretrained(each) for each in weights]
     source = {"root": args.data_root, "fraction": args.fraction, "classes": models[0].classes}
     digits = load_digits(args.dataset, split="test", **source)
-    clean, images = [encode_all(model, digits.images) for model in models], digits.images / 255
+    clean, images = [model.encode_all(digits.images) for model in models], digits.images / 255
     generator = torch.Generator().manual_seed(0)
 
     def measure_all(queries: list[Tensor]) -> Figures:
@@ -48,7 +49,7 @@ def main() -> None:
     for name, (change, steps) in CHANGES.items():
         for step in steps:
             changed = change(images, step, generator).clamp(0, 1)
-            figures = measure_all([encode_all(model, changed) for model in models])
+            figures = measure_all([model.encode_all(changed) for model in models])
             measured.setdefault(name, []).append((step, figures))
             bar.update()
             eers, matches = map(describe, figures.T)
@@ -69,10 +70,9 @@ def measure(model: SiameseNetwork, queries: Tensor, clean: Tensor, digits: Digit
     with torch.no_grad():
         log_odds = model.logits(queries, clean)
     same, itself = digits.labels[:, None] == digits.labels, torch.eye(len(queries), dtype=torch.bool)
-    eer, _ = roc.equal_error(*(np.sort(log_odds[mask].numpy()) for mask in (same & ~itself, ~same)))
+    eer, _ = metrics.equal_error(*(np.sort(log_odds[mask].numpy()) for mask in (same & ~itself, ~same)))
     random, won, asked = np.random.default_rng(0), 0.0, 0
-    members = [np.flatnonzero(digits.labels == label) for label in digits.classes]
-    own = torch.searchsorted(torch.tensor(digits.classes), digits.labels)
+    members, own = [members.numpy() for members in digits.members], digits.class_indices
     for _ in range(REFERENCE_SETS):
         references = torch.tensor([random.choice(images) for images in members])
         queried = ~torch.isin(torch.arange(len(queries)), references)
@@ -138,7 +138,7 @@ def plot(measured: dict[str, list[tuple[float, Figures]]], unchanged: Figures, p
     """EER above, match errors below, by the step of each change; the clean values as dashed lines."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.plots import BLUE, GREY, ORANGE, save
+    from siamese_mnist.figures import BLUE, GREY, ORANGE, save
 
     figure, grid = plt.subplots(2, len(measured), figsize=(13, 5), sharey="row", sharex="col", layout="constrained")
     bars = f"; mean and standard deviation of {len(unchanged)} seeds" if len(unchanged) > 1 else ""
@@ -162,7 +162,7 @@ def plot(measured: dict[str, list[tuple[float, Figures]]], unchanged: Figures, p
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = script_parser(__doc__)
     meant = "runs or folders of weights (default: the newest run)"
     arguments.add_argument("weights", nargs="*", metavar="WEIGHTS", help=meant)
     arguments.add_argument(

@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from siamese_mnist.cli import parser, run
+from siamese_mnist.errors import run
+from siamese_mnist.options import script_parser
 
 SEEDS = (0, 1, 2)
 RATES = {
@@ -63,7 +64,7 @@ def mean_and_deviation(values: list[float], style: str) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = script_parser(__doc__)
     arguments.add_argument("folder", metavar="DIR", help="where the runs are, or shall be: seed-0, seed-1, seed-2")
     arguments.add_argument("--train", type=shlex.split, default=[], metavar="OPTIONS", help="options of train.py")
     arguments.add_argument("--evaluate", type=shlex.split, default=[], metavar="OPTIONS", help="options of evaluate.py")

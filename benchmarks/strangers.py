@@ -20,10 +20,12 @@ from scipy import ndimage
 from torch import Tensor
 from tqdm import tqdm
 
-from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing, roc
-from siamese_mnist.cli import evaluation_folder, find_weights, parser, run
+from siamese_mnist import InputError, SiameseNetwork, load_digits, metrics, prepare_drawing
+from siamese_mnist.errors import run
 from siamese_mnist.matching import Matcher
-from siamese_mnist.sketchpad import open_image
+from siamese_mnist.options import script_parser
+from siamese_mnist.page.sketchpad import open_image
+from siamese_mnist.runs import evaluation_folder, find_weights
 
 DOODLES, CANVAS = 1000, 280  # of each kind; pixels a side
 REFERENCE_SETS = 10
@@ -47,7 +49,7 @@ def main() -> None:
     own = {Path(args.folder).name: open_folder(Path(args.folder))} if args.folder else {}
     kinds = {kind: [draw(random) for random in generators()] for kind, draw in tqdm(KINDS.items(), leave=False)} | own
     scores = {
-        kind: best_scores(matcher, matcher.encode(prepare(images, kind)), sets).flatten()
+        kind: best_scores(matcher, matcher.model.encode_all(prepare(images, kind)), sets).flatten()
         for kind, images in kinds.items()
     }
     known = digit_scores(matcher, digits.images, sets, args.dataset == "bundled")
@@ -56,7 +58,7 @@ def main() -> None:
     print(f"{refused:.2%} score below {model.rejection_threshold:.3f}\n")
     print(f"{'strangers':16}{'images':>8}{'AUROC':>10}{'taken for a digit':>20}")
     for kind, theirs in (scores | {"all": torch.cat(list(scores.values()))}).items():
-        area = roc.auc(*(np.sort(part.double().numpy()) for part in (known, theirs)))
+        area = metrics.auc(*(np.sort(part.double().numpy()) for part in (known, theirs)))
         taken = (theirs >= model.rejection_threshold).float().mean()
         print(f"{kind:16}{len(theirs) // REFERENCE_SETS:8,}{area:10.4f}{taken:20.2%}")
     out = Path(args.out) if args.out else evaluation_folder(weights)
@@ -67,7 +69,7 @@ def main() -> None:
 
 def digit_scores(matcher: Matcher, images: Tensor, sets: list[Tensor], own: bool) -> Tensor:
     """The best score of each image in each set; where the images are the matcher's `own`, not in those it refers in."""
-    scores = best_scores(matcher, matcher.encode(images), sets)
+    scores = best_scores(matcher, matcher.model.encode_all(images), sets)
     if not own:
         return scores.flatten()
     asked = torch.ones_like(scores, dtype=torch.bool)
@@ -169,7 +171,7 @@ def plot_scores(scores: dict[str, Tensor], threshold: float, path: Path) -> None
     """A histogram of the scores of each kind, with the threshold."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.plots import BLUE, ORANGE, save
+    from siamese_mnist.figures import BLUE, ORANGE, save
 
     figure, rows = plt.subplots(len(scores), 1, figsize=(8, 1 + len(scores)), sharex=True, layout="constrained")
     figure.suptitle("Best similarity to 20 references of a class")
@@ -183,7 +185,7 @@ def plot_scores(scores: dict[str, Tensor], threshold: float, path: Path) -> None
 
 
 def parse_arguments() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = script_parser(__doc__)
     arguments.add_argument("folder", nargs="?", metavar="FOLDER", help="images of strangers (default: doodles alone)")
     arguments.add_argument(
         "--weights", metavar="WEIGHTS", help="a run or a folder of weights (default: the newest run)"

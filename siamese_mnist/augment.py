@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamese_mnist.strokes import AXIS, draw_segments
+from siamese_mnist.pen import AXIS, draw_segments
 
 ROTATION = math.radians(15)
 SCALE = 0.15

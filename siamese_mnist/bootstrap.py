@@ -6,14 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_mnist.allpairs import ByImage
-
-SAMPLES = 1000
-Samples = np.ndarray  # float64 (1 + SAMPLES,): of the images as they are, then of each draw
+DRAWS = 1000
+Samples = np.ndarray  # float64 (1 + DRAWS,): of the images as they are, then of each draw
 
 
 def interval(samples: Samples, value: float) -> list[float]:
-    """[low, high] around `value`, from samples of a figure that may be coarser than it (binned)."""
+    """[low, high] around `value`, from samples of a metric that may be coarser than it (binned)."""
     return [float(bound) for bound in value + np.quantile(samples[1:] - samples[0], (0.025, 0.975))]
 
 
@@ -23,31 +21,34 @@ def sample_matches(won: Tensor, asked: Tensor) -> Samples:
     sums = []
     for set_weights, weights in zip(_weights(sets).float().split(100), _weights(images).split(100)):
         sums.append(torch.stack([(set_weights @ trials.float() * weights).sum(1) for trials in (won, asked)], 1))
-    sums = torch.cat(sums).double()
-    return (sums[:, 0] / sums[:, 1]).numpy()
+    hits, trials = torch.cat(sums).double().T.numpy()
+    return hits / trials
 
 
-def sample_accuracies(by_image: ByImage) -> dict[str, Samples]:
-    """Samples of accuracy and balanced accuracy at the threshold, and of the accuracy of always saying "different"."""
-    own_class = by_image.one_hot.bool()
-    same = by_image.one_hot.sum(0)[by_image.labels] - 1
-    different = len(same) - 1 - same
-    misses = same - by_image.said_same[own_class]
-    alarms = by_image.said_same.sum(1) - by_image.said_same[own_class]
-    misses, alarms, same, different = _resample(torch.stack([misses, alarms, same, different], 1)).T
+def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]:
+    """Samples of accuracy and of balanced accuracy at the threshold.
+
+    called_same (N, C) says of how many images of each class an image is called the same, labels are 0 to C-1.
+    """
+    same = labels.bincount()[labels] - 1
+    hits = called_same.gather(1, labels[:, None])[:, 0]
+    counts = torch.stack([same - hits, called_same.sum(1) - hits, same, len(labels) - 1 - same], 1)
+    misses, alarms, same, different = _resample(counts).T
     return {
         "accuracy": 1 - (misses + alarms) / (same + different),
         "balanced_accuracy": 1 - (misses / same + alarms / different) / 2,
-        "always_different": different / (same + different),
     }
 
 
-def sample_curves(by_image: ByImage, scale: float, offset: float) -> dict[str, Samples]:
-    """Samples of EER, AUC and log-loss, and of the log-loss after scale · log-odds + offset, from binned log-odds."""
-    sums = _resample(by_image.histograms.flatten(1)).reshape(1 + SAMPLES, 2, -1)
-    different, same = np.moveaxis(sums / sums.sum(-1, keepdims=True), 1, 0)  # (1 + SAMPLES, bins) each
+def sample_curves(histograms: Tensor, edges: np.ndarray, scale: float, offset: float) -> dict[str, Samples]:
+    """Samples of EER, AUC and log-loss, and of the log-loss after scale · log-odds + offset.
+
+    Histograms (N, 2, bins) are of each image's log-odds with other classes and with its own, edges are (bins + 1,).
+    """
+    sums = _resample(histograms.flatten(1)).reshape(1 + DRAWS, 2, -1)
+    different, same = np.moveaxis(sums / sums.sum(-1, keepdims=True), 1, 0)  # (1 + DRAWS, bins) each
     different_below, same_below = different.cumsum(-1), same.cumsum(-1)
-    centres = (by_image.edges[1:] + by_image.edges[:-1]).double().numpy() / 2
+    centres = (edges[1:] + edges[:-1]) / 2
     return {
         "eer": _crossing(same_below, 1 - different_below),
         "auc": (different * (1 - same_below + same / 2)).sum(-1),
@@ -58,24 +59,20 @@ def sample_curves(by_image: ByImage, scale: float, offset: float) -> dict[str, S
 
 @lru_cache(maxsize=2)
 def _weights(count: int) -> Tensor:
-    """uint8 (1 + SAMPLES, N): once each of N as it is, then how often each is among N drawn of N."""
-    random, weights = np.random.default_rng(count), torch.ones(1 + SAMPLES, count, dtype=torch.uint8)
+    """uint8 (1 + DRAWS, N): once each of N as it is, then how often each is among N drawn of N."""
+    random, weights = np.random.default_rng(count), torch.ones(1 + DRAWS, count, dtype=torch.uint8)
     for row in weights[1:]:
         row.copy_(torch.from_numpy(np.bincount(random.integers(count, size=count), minlength=count)))
     return weights
 
 
-def _draw(by_image: Tensor) -> Tensor:
-    """Samples (1 + SAMPLES, F) of sums over images, from (N, F)."""
-    return torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
-
-
 def _resample(by_image: Tensor) -> np.ndarray:
-    """Samples of sums over pairs, from sums by image (N, F) in which each pair counts twice.
+    """Samples (1 + DRAWS, F) of sums over pairs, from sums by image (N, F) in which each pair counts twice.
 
     A pair weighs the product of its images' weights; to first order wᵢ + wⱼ - 1, which needs no look at the pairs.
     """
-    return (_draw(by_image) - by_image.sum(0) / 2).clamp(min=0).double().numpy()
+    drawn = torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
+    return (drawn - by_image.sum(0) / 2).clamp(min=0).double().numpy()
 
 
 def _crossing(misses: np.ndarray, alarms: np.ndarray) -> np.ndarray:

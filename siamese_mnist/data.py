@@ -1,4 +1,4 @@
-"""Digits and where they come from: four sources, one shape, splits fixed once."""
+"""Digits and their splits: one shape whatever the source, chosen by split, by class and by number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,19 +6,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from siamese_mnist.errors import InputError
-from siamese_mnist.sources import list_folder, read_bundled, read_csv, read_images, read_mnist
-
-DATASETS = ("bundled", "mnist", "csv", "folder")
-SPLITS = ("train", "val", "test")
-DIGIT_NAMES = tuple("0123456789")
-MNIST_VALIDATION_IMAGES = 6000
-SMALLEST_PART = 2  # one pair of the same class needs two images
+from siamese_mnist.sources import DIGIT_NAMES, SMALLEST_PART, SOURCES, SPLITS
 
 
 @dataclass(frozen=True)
-class Digits:
+class Digits(Dataset):
     """uint8 images (N, 1, 28, 28), white ink on black; int64 labels (N,), each an index into `class_names`."""
 
     images: Tensor
@@ -28,18 +23,37 @@ class Digits:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One image (1, 28, 28) and its label, as of any torch Dataset."""
+        return self.images[index], int(self.labels[index])
+
+    def select(self, index: Tensor) -> "Digits":
+        """The images of an index tensor or a boolean mask."""
+        return replace(self, images=self.images[index], labels=self.labels[index])
+
+    def at_most(self, images_per_class: int) -> "Digits":
+        """The first `images_per_class` of each class, or all of a class that has fewer."""
+        return self.select(torch.cat([members[:images_per_class] for members in self.members]).sort().values)
+
     @property
     def classes(self) -> list[int]:
         """The labels that occur, in order."""
         return self.labels.unique().tolist()
 
-    def __getitem__(self, index: Tensor) -> "Digits":
-        """The chosen images, by an index or boolean tensor."""
-        return replace(self, images=self.images[index], labels=self.labels[index])
+    @property
+    def names(self) -> list[str]:
+        """The names of the classes that occur, in order."""
+        return [self.class_names[label] for label in self.classes]
 
-    def at_most(self, images_per_class: int) -> "Digits":
-        """The first `images_per_class` of each class, or all of a class that has fewer."""
-        return self[_first_of_each_class(self.labels, images_per_class)]
+    @property
+    def members(self) -> list[Tensor]:
+        """The indices of the images of each class that occurs."""
+        return [torch.where(self.labels == label)[0] for label in self.classes]
+
+    @property
+    def class_indices(self) -> Tensor:
+        """For each image the place of its class in `classes`, (N,)."""
+        return torch.searchsorted(torch.tensor(self.classes), self.labels)
 
 
 def load_digits(
@@ -55,116 +69,48 @@ def load_digits(
 
     `fraction` is in (0, 1]; `classes` is "0-7", "8,9", or a list of class names. InputError says what cannot be read.
     """
-    if dataset not in DATASETS:
-        raise InputError(f"dataset {dataset!r} is none of {', '.join(DATASETS)}")
-    if split not in SPLITS:
-        raise InputError(f"split {split!r} is none of {', '.join(SPLITS)}")
-    root = Path(root).expanduser()
-    digits = {"bundled": _bundled, "mnist": _mnist, "csv": _csv, "folder": _folder}[dataset](root, split)
+    for kind, value, known in (("dataset", dataset, SOURCES), ("split", split, SPLITS)):
+        if value not in known:
+            raise InputError(f"{kind} {value!r} is none of {', '.join(known)}")
+    digits = Digits(*SOURCES[dataset].read(Path(root).expanduser(), split))
     if classes is not None:
-        chosen = torch.tensor(_parse_classes(classes, digits))
-        digits = digits[torch.isin(digits.labels, chosen)]
+        digits = digits.select(torch.isin(digits.labels, torch.tensor(_parse_classes(classes, digits.class_names))))
     if len(digits.classes) < 2:
         raise InputError(f"the {split} split holds {len(digits.classes)} class; pairs of different classes need two")
     digits = _subset(digits, images_per_class, fraction)
-    for label in digits.classes:
-        if (digits.labels == label).sum() < SMALLEST_PART:
-            name = digits.class_names[label]
+    for name, members in zip(digits.names, digits.members):
+        if len(members) < SMALLEST_PART:
             raise InputError(f"class {name!r} has a single image in the {split} split; a pair needs two")
     return digits
 
 
-def _bundled(root: Path, split: str) -> Digits:
-    images, labels = read_bundled()
-    start, stop = {"train": (0, 400), "val": (400, 450), "test": (450, 500)}[split]
-    index = torch.cat([torch.where(labels == label)[0][start:stop] for label in range(10)])
-    return Digits(images[index], labels[index])
-
-
-def _mnist(root: Path, split: str) -> Digits:
-    images, labels = read_mnist(root, train=split != "test")
-    first, last = {"train": (MNIST_VALIDATION_IMAGES, None), "val": (0, MNIST_VALIDATION_IMAGES), "test": (0, None)}[
-        split
-    ]
-    return Digits(images[first:last].clone(), labels[first:last])
-
-
-def _csv(root: Path, split: str) -> Digits:
-    if split == "test" and (test := read_csv(root, train=False)):
-        return Digits(*test)
-    images, labels = read_csv(root, train=True)
-    index = _stratified(labels, DIGIT_NAMES, ("val", "test"))[split]
-    return Digits(images[index], labels[index])
-
-
-def _folder(root: Path, split: str) -> Digits:
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; name the folder of class sub-folders with --data-root")
-    parts = [name for name in SPLITS if (root / name).is_dir()]
-    if split in parts and split != "train":
-        paths, labels, names = list_folder(root / split)
-        return Digits(read_images(paths), labels, names)
-    paths, labels, names = list_folder(root / "train" if "train" in parts else root)
-    held_out = [name for name in ("val", "test") if name not in parts]
-    index = _stratified(labels, names, held_out)[split]
-    return Digits(read_images([paths[i] for i in index.tolist()]), labels[index], names)
-
-
-def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str]) -> dict[str, Tensor]:
-    """Indices of each split: a tenth of every class for each held-out split, the rest for training, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    parts: dict[str, list[Tensor]] = {name: [] for name in ("train", *held_out)}
-    for label in labels.unique().tolist():
-        index = torch.where(labels == label)[0]
-        index = index[torch.randperm(len(index), generator=generator)]
-        size = max(SMALLEST_PART, round(len(index) / 10))
-        if len(index) < SMALLEST_PART + size * len(held_out):
-            least = SMALLEST_PART * (1 + len(held_out))
-            raise InputError(
-                f"class {names[label]!r} has {len(index)} images; {least} are the least, two for each of "
-                f"{', '.join(parts)}"
-            )
-        for name in held_out:
-            parts[name].append(index[:size])
-            index = index[size:]
-        parts["train"].append(index)
-    return {name: torch.cat(indices).sort().values for name, indices in parts.items()}
-
-
-def _parse_classes(classes: str | Sequence[str | int], digits: Digits) -> list[int]:
-    """Labels for "0-7", "8,9" or a sequence of class names."""
-    names = digits.class_names
+def _parse_classes(classes: str | Sequence[str | int], names: tuple[str, ...]) -> list[int]:
+    """Labels of "0-7", "8,9" or a sequence of class names."""
     order = sorted(names, key=int) if all(name.isdecimal() for name in names) else names  # folders sort 10 before 2
     chosen: list[int] = []
-    for item in classes.split(",") if isinstance(classes, str) else classes:
-        first, dash, last = str(item).strip().partition("-")
-        if str(item).strip() in names:
-            chosen.append(names.index(str(item).strip()))
+    for item in classes.split(",") if isinstance(classes, str) else map(str, classes):
+        first, dash, last = item.strip().partition("-")
+        if item.strip() in names:
+            chosen.append(names.index(item.strip()))
         elif dash and first in names and last in names and order.index(first) <= order.index(last):
             chosen.extend(map(names.index, order[order.index(first) : order.index(last) + 1]))
         else:
-            raise InputError(f"class {str(item)!r} is none of {', '.join(names[:20])}")
+            raise InputError(f"class {item!r} is none of {', '.join(names[:20])}")
     return chosen
 
 
 def _subset(digits: Digits, images_per_class: int | None, fraction: float | None) -> Digits:
     if images_per_class is not None and fraction is not None:
         raise InputError("images per class and fraction exclude each other; give one of them")
-    if fraction is not None:
-        if not 0 < fraction <= 1:
-            raise InputError(f"fraction {fraction:g} is not above 0 and at most 1")
-        if fraction == 1:
+    if fraction is not None and not 0 < fraction <= 1:
+        raise InputError(f"fraction {fraction:g} is not above 0 and at most 1")
+    if images_per_class is None:
+        if fraction in (None, 1):
             return digits
         return digits.at_most(max(SMALLEST_PART, round(fraction * len(digits) / len(digits.classes))))
-    if images_per_class is None:
-        return digits
     if images_per_class < SMALLEST_PART:
         raise InputError(f"{images_per_class} images per class are too few; a pair of the same class needs two")
-    smallest = int(digits.labels.bincount()[digits.classes].min())
+    smallest = min(map(len, digits.members))
     if images_per_class > smallest:
         raise InputError(f"{images_per_class} images per class were asked for, and the smallest class has {smallest}")
     return digits.at_most(images_per_class)
-
-
-def _first_of_each_class(labels: Tensor, count: int) -> Tensor:
-    return torch.cat([torch.where(labels == label)[0][:count] for label in labels.unique()]).sort().values

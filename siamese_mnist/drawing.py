@@ -35,6 +35,27 @@ def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
     return torch.from_numpy(_centre_by_mass(small))[None, None]
 
 
+def fit_image(image: Image.Image) -> np.ndarray:
+    """Any PIL image as uint8 (28, 28), white ink on black: prepared as a drawing, but one of 28 × 28 is taken as it is.
+
+    There, a bright border means dark ink.
+    """
+    if image.size != (FRAME, FRAME):
+        return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
+    if image.mode[0] in "IF":
+        pixels = to_bytes(np.asarray(image))
+    elif image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        pixels = np.asarray(Image.alpha_composite(paper, image.convert("RGBA")).convert("L"))
+    else:
+        pixels = np.asarray(image.convert("L"))
+    if np.median(_border(pixels[None])) > 127:
+        pixels = 255 - pixels
+    if not pixels.any():
+        raise InputError("nothing is drawn")
+    return pixels
+
+
 def stroke_width(ink: np.ndarray) -> float:
     """The typical stroke width of cropped ink (h, w) in [0, 1], in pixels of the MNIST image it would become."""
     inside = ndimage.distance_transform_edt(np.pad(_resize(ink, BOX * FINE), 1) > 0.5)

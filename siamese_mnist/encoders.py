@@ -1,5 +1,8 @@
 """The shared convolutional encoders: standardised images (B, 1, 28, 28) to embeddings (B, D)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -49,7 +52,7 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
 class WholeMapConvolution(nn.Conv2d):
     """A 3 × 3 convolution of a 3 × 3 map, (B, C, 3, 3) to (B, K, 1, 1), as the matrix product that it is.
 
-    On a CPU that takes an eighth of the time; the order of channels_last, in which nothing need be copied.
+    On a CPU that takes an eighth of the time; the order is that of channels_last, so nothing need be copied.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -60,4 +63,13 @@ class WholeMapConvolution(nn.Conv2d):
         return F.linear(rows, weight)[:, :, None, None]
 
 
-ENCODERS = {"conv4": (conv4, 64), "conv2": (conv2, 10)}
+@dataclass(frozen=True)
+class Encoder:
+    """How to build an encoder, the length D of its embeddings, and the learning rate that suits it."""
+
+    build: Callable[[], nn.Module]
+    dimensions: int
+    lr: float
+
+
+ENCODERS = {"conv4": Encoder(conv4, dimensions=64, lr=0.01), "conv2": Encoder(conv2, dimensions=10, lr=0.02)}

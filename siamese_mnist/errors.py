@@ -1,5 +1,30 @@
-"""The one exception for whatever a user can mend."""
+"""What a user can mend: one exception, one line on standard error, exit status 2."""
+
+import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+FULL, FORBIDDEN = "free some space there, or name another folder", "make it accessible, or name another folder"
+WAYS_OUT = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"{FULL} with --out")
+WAYS_OUT |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"{FORBIDDEN} with --out")
 
 
 class InputError(ValueError):
-    """A file, option or folder that cannot be used; the message is one line with what, where and the way out."""
+    """A file, option or folder that cannot be used. The message is one line: what, where and the way out."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130."""
+    try:
+        return main()
+    except InputError as error:
+        message = str(error)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror or error}; {WAYS_OUT.get(error.errno or 0, 'name another one')}"
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        sys.exit(130)
+    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)

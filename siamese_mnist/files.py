@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -25,30 +23,30 @@ def write_whole(path: Path, content: bytes | str) -> None:
         part.unlink(missing_ok=True)
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yields an empty folder that becomes `path`, replacing what is there, once the block has ended well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
+    """Replaces the folder at `path` by one that `fill` has written; `mend_folder` ends what a kill interrupts."""
+    mend_folder(path)
+    new, old = _beside(path)
     try:
-        yield part
-        part.chmod(0o777 & ~_umask())
+        fill(new)
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(part, path)
+            os.replace(path, old)
+        os.replace(new, path)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        mend_folder(path)
 
 
-def replace_link(link: Path, target: str) -> None:
-    """Points the symbolic link at `target` in one step."""
-    part = link.with_name(f".{link.name}.part")
-    part.unlink(missing_ok=True)
-    part.symlink_to(target, target_is_directory=True)
-    os.replace(part, link)
+def mend_folder(path: Path) -> None:
+    """Puts the new folder in its place if a kill came after the old one had gone, and removes what is left of either.
+
+    The old one goes only once the new one is whole: where there is no folder, the new one counts.
+    """
+    new, old = _beside(path)
+    if new.exists() and old.exists() and not path.exists():
+        os.replace(new, path)
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")

@@ -1,37 +1,51 @@
-"""Pair losses over every pair of a batch. Both kinds of pair weigh the same, however rare one of them is."""
+"""Pair losses over every pair of a batch. Both kinds of pair weigh the same, however rare one of them is.
 
-import torch
+All have one signature: the network, embeddings (B, D), labels (B,) and the margin, and return a scalar. ValueError
+unless the batch holds a pair of the same class and one of different classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamese_mnist.model import pairwise_distance
+from siamese_mnist.heads import pairwise_distance
+from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.pairs import pair_masks
 
 
-def bce(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy of logits (B, B) against label equality (1 = same), over the B(B-1)/2 pairs of labels (B,).
+def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Binary cross-entropy of the head's logits z against label equality (1 = same); needs no margin.
 
-    ½ mean over positive pairs of log(1 + e^-z) + ½ mean over negative pairs of log(1 + e^z). ValueError without both.
+    ½ mean over positive pairs of log(1 + e^-z) + ½ mean over negative pairs of log(1 + e^z).
     """
-    same, different = _pairs(labels)
+    same, different = pair_masks(labels)
+    logits = model.raw_scores(embeddings, embeddings)
     return (F.softplus(-logits[same]).mean() + F.softplus(logits[different]).mean()) / 2
 
 
-def contrastive(embeddings: Tensor, labels: Tensor, margin: float = 1.0) -> Tensor:
-    """Contrastive loss of embeddings (B, D), label 1 = same; Hadsell, Chopra and LeCun 2006, equation 4 (Y = 0 there).
+def contrastive(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Contrastive loss of the distances D, label 1 = same; Hadsell, Chopra and LeCun 2006, equation 4 (Y = 0 there).
 
-    ½ D² for a positive pair, ½ max(0, margin - D)² for a negative one, D their Euclidean distance; the mean of the two
-    kinds' means. ValueError unless both kinds occur.
+    ½ D² for a positive pair, ½ max(0, margin - D)² for a negative one; the mean of the two kinds' means.
     """
-    same, different = _pairs(labels)
+    same, different = pair_masks(labels)
     distances = pairwise_distance(embeddings, embeddings)
     return (distances[same].square().mean() + F.relu(margin - distances[different]).square().mean()) / 4
 
 
-def _pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Masks (B, B) of the positive and the negative pairs, each pair once, none with itself."""
-    equal = labels[:, None] == labels[None, :]
-    once = torch.ones_like(equal).triu(1)
-    same, different = equal & once, ~equal & once
-    if not same.any() or not different.any():
-        raise ValueError("a batch needs a pair of the same class and a pair of different classes")
-    return same, different
+def both(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """The sum of the two."""
+    return bce(model, embeddings, labels, margin) + contrastive(model, embeddings, labels, margin)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A pair loss, and whether it trains the head; where it does not, strangers would only spoil the distances."""
+
+    function: Callable[[SiameseNetwork, Tensor, Tensor, float], Tensor]
+    trains_head: bool = True
+
+
+LOSSES = {"bce": Loss(bce), "contrastive": Loss(contrastive, trains_head=False), "both": Loss(both)}

@@ -7,13 +7,20 @@ import torch
 from torch import Tensor
 
 from siamese_mnist.data import Digits
-from siamese_mnist.evaluation import encode_all
 from siamese_mnist.model import SiameseNetwork
 
 REFERENCES = 20  # a class
-CANDIDATES = 50  # a class, of which the references are drawn
 NEAREST = 3  # the distance to a class is that to its third nearest reference: one may be odd
 SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of the score
+
+
+def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
+    """The log-odds (N, C) of N images with each class: the mean of those with its references.
+
+    log_odds (N, M) are with all candidates, references (C, K) say which of them count. In a mean of similarities one
+    odd reference would hold the others down.
+    """
+    return log_odds[:, references].mean(2)
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,8 @@ class Symbol:
 class Match:
     """Scores by name, in the order of classes and symbols, and the name that wins, if one is like enough.
 
-    The score of a class is the similarity to its references, their log-odds averaged, so that no odd one of them holds
-    the others down. Symbols take of it the share by which they are nearer.
+    The score of a class is the similarity at the mean log-odds of its references. Symbols take of it the share by which
+    they are nearer.
     """
 
     scores: dict[str, float]
@@ -37,28 +44,21 @@ class Match:
 
 
 class Matcher:
-    """Scores images against references, each encoded once, when the matcher is made."""
+    """Scores images against references out of `digits`, each encoded once, when the matcher is made."""
 
     def __init__(self, model: SiameseNetwork, digits: Digits) -> None:
-        self.model, self.digits = model, digits.at_most(CANDIDATES)
-        self.names = [digits.class_names[label] for label in digits.classes]
-        self.embeddings = self.encode(self.digits.images)
-        self.members = [torch.where(self.digits.labels == label)[0] for label in self.digits.classes]
+        self.model, self.digits, self.names, self.members = model, digits, digits.names, digits.members
+        self.embeddings = model.encode_all(digits.images)
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, generator: torch.Generator | None = None, at_most: int = REFERENCES) -> Tensor:
         """Which images are the references, (classes, 20) or fewer where a class has fewer; the first is to be shown."""
-        count = min(REFERENCES, *map(len, self.members))
+        count = min(at_most, *map(len, self.members))
         return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in self.members])
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Embeddings (N, D) of images (N, 1, 28, 28)."""
-        return encode_all(self.model, images)
 
     @torch.no_grad()
     def scores(self, embeddings: Tensor, references: Tensor) -> Tensor:
         """The similarity (N, classes) of embeddings (N, D) to the references of each class, at their mean log-odds."""
-        log_odds = self.model.logits(embeddings, self.embeddings[references.flatten()])
-        return log_odds.unflatten(1, references.shape).mean(2).sigmoid()
+        return mean_log_odds(self.model.logits(embeddings, self.embeddings), references).sigmoid()
 
     @torch.no_grad()
     def match(self, embedding: Tensor, references: Tensor, symbols: Mapping[str, Symbol]) -> Match:

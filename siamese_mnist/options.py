@@ -1,94 +1,113 @@
-"""The options of training: the command line, a run's config.json and the printed header all come from here."""
+"""The options of the scripts: the command line, a run's config.json and its header all come from one dataclass."""
 
 import argparse
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from siamese_mnist.data import DATASETS
 from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.errors import InputError
-from siamese_mnist.model import HEADS
+from siamese_mnist.heads import HEADS
+from siamese_mnist.losses import LOSSES
+from siamese_mnist.sources import SOURCES
 
-LOSSES = ("bce", "contrastive", "both")
-LEARNING_RATES = {"conv4": 0.01, "conv2": 0.02}
-DEVICES = ("auto", "cpu", "cuda", "mps")
+LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
 
 
-def _option(default: Any, group: str, help: str, **rest: Any) -> Any:
-    return field(default=default, metadata={"group": group, "help": help, **rest})
+def _option(default: Any, help: str, **rest: Any) -> Any:
+    return field(default=default, metadata={"help": help, **rest})
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a network is trained. InputError names an option whose value cannot be."""
+    """How a network is trained. InputError names an option whose value cannot be used."""
 
-    dataset: str = _option("bundled", "data", "where the images come from", choices=DATASETS)
-    data_root: str = _option("data", "data", "folder of mnist, csv or folder images", metavar="DIR")
-    images_per_class: int | None = _option(
-        None, "data", "train on this many images of each class", type=int, metavar="N"
-    )
-    fraction: float | None = _option(None, "data", "train on this share of the images", type=float, metavar="F")
-    classes: str | None = _option(None, "data", "train on some classes only, such as 0-7 or 3,5", metavar="LIST")
-    encoder: str = _option("conv4", "model", "the shared convolutional encoder", choices=tuple(ENCODERS))
-    head: str = _option("mlp", "model", "how two embeddings become a similarity", choices=tuple(HEADS))
-    loss: str = _option("bce", "model", "what is minimised over all pairs of a batch", choices=LOSSES)
-    epochs: int = _option(36, "training", "rounds through the training images", type=int, metavar="N")
-    batch_size: int = _option(250, "training", "images in a batch", type=int, metavar="N")
-    lr: float | None = _option(
-        None, "training", "highest learning rate (default: 0.01; 0.02 for conv2)", type=float, metavar="F"
-    )
-    margin: float = _option(
-        2.0, "training", "contrastive: the distance that different images should reach", type=float, metavar="F"
-    )
-    augment: bool = _option(True, "training", "turn, scale, shear, shift, bend or thicken the images, or add strangers")
-    seed: int = _option(0, "run", "of the initial weights, the batches and the augmentation", type=int, metavar="N")
-    device: str = _option("auto", "run", "where to compute; auto is CUDA, MPS or CPU", choices=DEVICES)
+    dataset: str = _option("bundled", "where the images come from", choices=tuple(SOURCES))
+    data_root: str = _option("data", "the folder of the images, where the dataset needs one", metavar="DIR")
+    images_per_class: int | None = _option(None, "train on this many images of each class", type=int, metavar="N")
+    fraction: float | None = _option(None, "train on this share of the images", type=float, metavar="F")
+    classes: str | None = _option(None, "train on some classes only, such as 0-7 or 3,5", metavar="LIST")
+    encoder: str = _option("conv4", "the shared convolutional encoder", choices=tuple(ENCODERS))
+    head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
+    loss: str = _option("bce", "what is minimised over all pairs of a batch", choices=tuple(LOSSES))
+    epochs: int = _option(36, "rounds through the training images", type=int, metavar="N")
+    batch_size: int = _option(250, "images in a batch", type=int, metavar="N")
+    lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", type=float, metavar="F")
+    margin: float = _option(2.0, "the contrastive loss keeps classes this far apart", type=float, metavar="F")
+    augment: bool = _option(True, "change images at random, add strangers", action=argparse.BooleanOptionalAction)
+    seed: int = _option(0, "decides the initial weights, the batches and the augmentation", type=int, metavar="N")
+    device: str = _option("auto", "where to compute; auto is CUDA, MPS or CPU", choices=("auto", "cpu", "cuda", "mps"))
 
     def __post_init__(self) -> None:
-        if self.lr is None and self.encoder in LEARNING_RATES:
-            object.__setattr__(self, "lr", LEARNING_RATES[self.encoder])
-        if self.dataset == "bundled" and self.data_root != "data":
-            raise InputError(f"--data-root {self.data_root}: the bundled images need none; say --dataset, too")
+        for option in dataclasses.fields(self):
+            value, choices = getattr(self, option.name), option.metadata.get("choices")
+            if choices and value not in choices:
+                raise InputError(f"{flag(option.name)} {value} is none of {', '.join(choices)}")
+        if self.lr is None:
+            object.__setattr__(self, "lr", ENCODERS[self.encoder].lr)
+        check_root(self.dataset, self.data_root)
         for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{flag(name)} {getattr(self, name)} is below {least}")
         for name in ("lr", "margin"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{flag(name)} {getattr(self, name):g} is not above 0 and finite")
-        if self.head == "mlp" and self.loss == "contrastive":
+        if HEADS[self.head].needs_training and not LOSSES[self.loss].trains_head:
             raise InputError(
-                "--head mlp learns nothing from --loss contrastive alone; use --loss both, or --head distance"
+                f"--head {self.head} learns nothing from --loss {self.loss} alone; use --loss both, or --head distance"
             )
 
     def as_flags(self) -> str:
         """The command line's arguments that differ from the defaults."""
-        words, defaults = [], {**vars(TrainingOptions()), "lr": LEARNING_RATES[self.encoder]}
+        words: list[str] = []
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
-            if value != defaults[option.name]:
-                words.append(flag(option.name) if isinstance(value, bool) else f"{flag(option.name)} {value}")
+            if value != (ENCODERS[self.encoder].lr if option.name == "lr" else option.default):
+                words += [f"--no-{option.name}"] if value is False else [flag(option.name), str(value)]
         return " ".join(words)
-
-
-def add_training_options(parser: argparse.ArgumentParser, names: tuple[str, ...] | None = None) -> None:
-    """Adds the options, or the named ones, in their groups; those not given are left out of the parsed namespace."""
-    groups: dict[str, Any] = {}
-    for option in dataclasses.fields(TrainingOptions):
-        if names is not None and option.name not in names:
-            continue
-        rest = {**option.metadata}
-        group, text = rest.pop("group"), rest.pop("help")
-        if group not in groups:
-            groups[group] = parser.add_argument_group(group)
-        if isinstance(option.default, bool):
-            rest |= {"action": "store_false"}
-            text = f"do not {text}"
-        elif option.default is not None:
-            text += f" (default: {option.default})"
-        groups[group].add_argument(flag(option.name), dest=option.name, help=text, default=argparse.SUPPRESS, **rest)
 
 
 def flag(name: str) -> str:
     """An option's name as it is typed."""
-    return "--no-augment" if name == "augment" else "--" + name.replace("_", "-")
+    return "--" + name.replace("_", "-")
+
+
+def script_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser whose complaints are one line."""
+    form = argparse.RawDescriptionHelpFormatter
+    # Without a usage, which is in the docstring, argparse prints nothing in front of its one line of error.
+    return argparse.ArgumentParser(usage=argparse.SUPPRESS, description=doc, formatter_class=form, allow_abbrev=False)
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the fields of TrainingOptions; those not given are left out of the parsed namespace."""
+    for option in dataclasses.fields(TrainingOptions):
+        rest = {**option.metadata, "default": argparse.SUPPRESS}
+        if option.default not in (None, True):
+            rest["help"] += f" (default: {option.default})"
+        parser.add_argument(flag(option.name), dest=option.name, **rest)
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Adds WEIGHTS, which `runs.find_weights` takes."""
+    meant = "a run, a folder of weights, or owner/name on the Hub (default: the newest run)"
+    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=meant)
+
+
+def add_data(parser: argparse.ArgumentParser, meant: str) -> None:
+    """Adds --dataset and --data-root, which `choose_data` takes; `meant` says what they are for."""
+    parser.add_argument("--dataset", choices=tuple(SOURCES), help=meant)
+    parser.add_argument("--data-root", metavar="DIR", help="the folder of the images (default: as in training)")
+
+
+def choose_data(args: argparse.Namespace, default: str, facts: dict[str, Any]) -> tuple[str, str]:
+    """The dataset named, else the default; the folder named, else that of a training (`facts`) on the same dataset."""
+    dataset = args.dataset or default
+    check_root(dataset, args.data_root)
+    return dataset, args.data_root or (facts.get("data_root", "data") if facts.get("dataset") == dataset else "data")
+
+
+def check_root(dataset: str, root: str | None) -> None:
+    """InputError if a folder is named for a dataset that needs none."""
+    if not SOURCES[dataset].needs_root and root not in (None, "data"):
+        raise InputError(f"--data-root {root}: the {dataset} images need none; say --dataset, too")

@@ -1,4 +1,4 @@
-"""Pairs of images: a fixed half-and-half set to look at, and class-balanced batches to train on."""
+"""Pairs of images: a fixed half-and-half set to look at, class-balanced batches to train on, and masks of pairs."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,19 @@ from siamese_mnist.errors import InputError
 FEWEST_IMAGES_OF_A_CLASS = 4
 
 
+def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks (N, N) of the pairs of the same class and of different classes of labels (N,): each pair once, none (i, i).
+
+    ValueError unless there is a pair of each kind.
+    """
+    equal = labels[:, None] == labels
+    once = torch.ones_like(equal).triu(1)
+    same, different = equal & once, ~equal & once
+    if not same.any() or not different.any():
+        raise ValueError("a pair of the same class and a pair of different classes are needed")
+    return same, different
+
+
 class PairedDataset(Dataset):
     """`n_pairs` pairs ((image_a, image_b), same): uint8 images (1, 28, 28); `same` is 1 at even indices, else 0.
 
@@ -22,7 +35,7 @@ class PairedDataset(Dataset):
 
     def __init__(self, digits: Digits, n_pairs: int = 1000, seed: int = 0) -> None:
         self.digits, self.n_pairs, self.seed = digits, n_pairs, seed
-        self.members = [np.flatnonzero(digits.labels == label) for label in digits.classes]
+        self.members = [members.numpy() for members in digits.members]
         if len(self.members) < 2 or min(map(len, self.members)) < 2:
             raise InputError("pairs need two classes or more, with two images or more each")
 
@@ -55,11 +68,11 @@ class BalancedBatches(Sampler[Tensor]):
     image of a class comes once before any comes again. Set `epoch`: the batches depend on (seed, epoch) alone.
     """
 
-    def __init__(self, labels: Tensor, batch_size: int, seed: int = 0) -> None:
-        self.members = [np.flatnonzero(labels == label) for label in labels.unique()]
+    def __init__(self, digits: Digits, batch_size: int, seed: int = 0) -> None:
+        self.members = [members.numpy() for members in digits.members]
         self.classes_per_batch = min(len(self.members), max(2, batch_size // FEWEST_IMAGES_OF_A_CLASS))
         self.images_per_class = max(2, batch_size // self.classes_per_batch)
-        self.length = max(1, len(labels) // (self.classes_per_batch * self.images_per_class))
+        self.length = max(1, len(digits) // (self.classes_per_batch * self.images_per_class))
         self.seed, self.epoch = seed, 0
 
     def __len__(self) -> int:

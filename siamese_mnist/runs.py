@@ -1,24 +1,23 @@
-"""The folder of a run: its options, a folder of weights an epoch, the best of them, and the state to go on from."""
+"""The folder of a run: its options, its last and best weights, the state to go on from; and which weights are meant."""
 
 import csv
 import dataclasses
 import io
 import json
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from siamese_mnist.cli import RUNS
 from siamese_mnist.errors import InputError
-from siamese_mnist.files import replace_link, whole_folder, write_whole
+from siamese_mnist.figures import plot_curves, save
+from siamese_mnist.files import mend_folder, write_folder, write_whole
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.options import TrainingOptions, flag
-from siamese_mnist.plots import plot_curves
 
-CONFIG, STATE, HISTORY, CURVES, BEST = "config.json", "state.pt", "history.csv", "curves.png", "best"
+RUNS, RELEASED = Path("runs"), Path("weights")
+CONFIG, STATE, HISTORY, CURVES, LAST, BEST = "config.json", "state.pt", "history.csv", "curves.png", "last", "best"
 History = list[dict[str, float]]  # a row an epoch
 
 
@@ -58,9 +57,9 @@ class Run:
         return cls(Path(folder), options)
 
     def begin(self) -> None:
-        """Writes the options, which make the folder a run, and clears what a killed process left unfinished."""
-        for unfinished in self.folder.glob(".epoch-*"):
-            shutil.rmtree(unfinished)
+        """Writes the options, which make the folder a run, and mends what a killed process left unfinished."""
+        for name in (LAST, BEST):
+            mend_folder(self.folder / name)
         if not (self.folder / CONFIG).exists():
             write_whole(self.folder / CONFIG, json.dumps(dataclasses.asdict(self.options), indent=2) + "\n")
 
@@ -76,16 +75,15 @@ class Run:
 
     def save_epoch(self, model: SiameseNetwork, history: History, state: dict[str, Any]) -> None:
         """Weights, history and curves of the last epoch in `history`, then the state, which makes them count."""
-        with whole_folder(self.folder / epoch_name(len(history))) as part:
-            model.save_pretrained(part)
+        best = best_epoch(history)
+        for name in (LAST, BEST) if best == len(history) else (LAST,):
+            write_folder(self.folder / name, model.save_pretrained)
         table = io.StringIO()
         writer = csv.DictWriter(table, history[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         write_whole(self.folder / HISTORY, table.getvalue())
-        best = best_epoch(history)
-        plot_curves(history, best, self.folder / CURVES)
-        replace_link(self.folder / BEST, epoch_name(best))
+        save(plot_curves(history, best), self.folder / CURVES, dpi=100)
         buffer = io.BytesIO()
         torch.save({**state, "history": history}, buffer)
         write_whole(self.folder / STATE, buffer.getvalue())
@@ -94,13 +92,36 @@ class Run:
 def best_epoch(history: History) -> int:
     """The last epoch (from 1) whose validation EER is within one standard error of the least.
 
-    Among what validation cannot tell apart it is the one trained longest; the rule of Breiman et al. 1984, 3.4.3.
+    Among what validation cannot tell apart it is the one trained longest; the rule of Breiman et al. 1984, 3.4.3. It is
+    the new epoch or the old best, never one between, so no other weights need be kept.
     """
     least = min(history, key=lambda row: row["val_eer"])
     limit = least["val_eer"] + least["val_eer_error"]
     return max(epoch for epoch, row in enumerate(history, 1) if row["val_eer"] <= limit)
 
 
-def epoch_name(epoch: int) -> str:
-    """The folder of an epoch's weights."""
-    return f"epoch-{epoch:03d}"
+def find_weights(named: str | None) -> str:
+    """The named folder or Hub name; else the best of the newest run under runs/, else weights/."""
+    if named is not None:
+        folder = Path(named)
+        if run := next(folder.glob(f"*/{BEST}/{CONFIG}"), None):
+            raise InputError(f"{named}: holds runs; name one of them, such as {run.parent.parent}")
+        if (folder / LAST).is_dir() and not (folder / BEST).is_dir():
+            raise InputError(f"{named}: was killed while it wrote {BEST}/; python train.py --resume {named} mends it")
+        return str(folder / BEST) if (folder / BEST).is_dir() else named
+    newest = max(RUNS.glob(f"*/{BEST}/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is not None:
+        return str(newest.parent)
+    if RELEASED.is_dir():
+        return str(RELEASED)
+    raise InputError("no weights: there is no run under runs/ and no weights/ folder; run python train.py first")
+
+
+def evaluation_folder(weights: str) -> Path:
+    """Where the evaluation of weights is written: the run's folder, for weights of a run; else one beside them."""
+    folder = Path(weights)
+    if (folder.parent / HISTORY).is_file():
+        return folder.parent
+    if not folder.is_dir():  # a name on the Hub, which a folder of that name would hide
+        return Path(f"{folder.name}-evaluation")
+    return folder.with_name(f"{folder.resolve().name}-evaluation")

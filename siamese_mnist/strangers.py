@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from siamese_mnist.strokes import PIXELS, draw_segments
+from siamese_mnist.pen import PIXELS, draw_segments
 
 SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added, twice
 FEWEST, MOST = 6, 10  # corners of a scribble; with fewer it would often be a digit

@@ -3,17 +3,20 @@
 import io
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
-from siamese_mnist import Digits, SiameseNetwork, load_digits
+from siamese_mnist import Digits, SiameseNetwork, allpairs, load_digits
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -40,6 +43,45 @@ def mnist_root() -> Path:
 def network() -> SiameseNetwork:
     torch.manual_seed(0)
     return SiameseNetwork().eval()
+
+
+@pytest.fixture(scope="session")
+def released() -> SiameseNetwork:
+    """The released weights: whatever must recognise digits is tested with these."""
+    return SiameseNetwork.from_pretrained(REPOSITORY / "weights")
+
+
+@pytest.fixture(scope="session")
+def scored(test_digits):
+    """All pairs of 300 real digits, in no order, by the cosine of their pixels, in tiles of 128 so that several meet.
+
+    `matrix` (300, 300) holds the scores with the images themselves; `listed` is (same, scores) of the pairs i < j.
+    """
+    order = torch.randperm(500, generator=torch.Generator().manual_seed(0))[:300]
+    digits = test_digits.select(order)
+    pixels = torch.nn.functional.normalize(digits.images.flatten(1).float())
+
+    def score(a, b):
+        return 12 * (a @ b.T) - 6
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allpairs, "TILE", 128)
+        log_odds = allpairs.score_all_pairs(pixels, score, "test")
+        kinds = allpairs.sorted_kinds(log_odds, digits.labels)
+    matrix = log_odds.clone().fill_diagonal_(6.0).numpy()
+    np.testing.assert_allclose(matrix, score(pixels, pixels), atol=1e-5)
+    upper = np.triu_indices(300, 1)
+    same = (digits.labels[:, None] == digits.labels).numpy()
+    return SimpleNamespace(
+        digits=digits,
+        labels=digits.labels,
+        pixels=pixels,
+        score=score,
+        log_odds=log_odds,
+        kinds=kinds,
+        matrix=matrix,
+        listed=(same[upper], matrix[upper]),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +113,11 @@ def run_script():
     return call
 
 
+def heed_interrupts() -> None:
+    """For a child process: a shell that starts the tests in the background has SIGINT ignored, which is inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def trained_run(run_script, tmp_path_factory) -> Path:
     """A short but real training: 50 images a class, 20 epochs."""
@@ -82,12 +129,12 @@ def trained_run(run_script, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def page_app(trained_run):
-    """The page of that training."""
+def page_app(released, test_digits):
+    """The page of the released weights."""
     from siamese_mnist.matching import Matcher
-    from siamese_mnist.page import Page
+    from siamese_mnist.page.app import Page
 
-    return Page(Matcher(SiameseNetwork.from_pretrained(trained_run / "best"), load_digits("bundled", split="test")), "")
+    return Page(Matcher(released, test_digits), "")
 
 
 @pytest.fixture(scope="session")

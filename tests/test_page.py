@@ -20,8 +20,8 @@ from strokes import DIGITS, SYMBOLS, draw, place
 
 from siamese_mnist import SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.matching import Matcher, Symbol
-from siamese_mnist.page import MOST_EXAMPLES, MOST_SYMBOLS, Page
-from siamese_mnist.sketchpad import PREFIX, data_url
+from siamese_mnist.page.app import MOST_EXAMPLES, MOST_SYMBOLS, Page
+from siamese_mnist.page.sketchpad import PREFIX, data_url
 
 
 def drawing(digit, height=180):
@@ -48,7 +48,7 @@ def files(tmp_path_factory):
 def test_the_score_is_the_similarity_at_the_mean_log_odds_of_the_references(page_app):
     matcher, references = page_app.matcher, page_app.newcomer.references
     image = prepare_drawing(draw(place(5, 180, 60, 40), 16))
-    found = matcher.match(matcher.encode(image), references, {})
+    found = matcher.match(matcher.model.encode_all(image), references, {})
     for label, name in enumerate(matcher.names):
         assert (matcher.digits.labels[references[label]] == label).all()
         assert len(set(references[label].tolist())) == 20
@@ -77,7 +77,7 @@ def test_references_are_drawn(page_app):
 
 def test_a_class_wins_from_the_rejection_threshold(page_app, monkeypatch):
     matcher, references = page_app.matcher, page_app.newcomer.references
-    embedding = matcher.encode(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
+    embedding = matcher.model.encode_all(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
     score = matcher.match(embedding, references, {}).scores["5"]
     monkeypatch.setattr(matcher.model, "rejection_threshold", score - 1e-4)
     assert matcher.match(embedding, references, {}).winner == "5"
@@ -87,7 +87,7 @@ def test_a_class_wins_from_the_rejection_threshold(page_app, monkeypatch):
 
 def test_a_symbol_wins_if_nearer_than_the_classes_and_called_the_same(page_app, monkeypatch):
     matcher, references = page_app.matcher, page_app.newcomer.references
-    embedding = matcher.encode(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
+    embedding = matcher.model.encode_all(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
     alone = matcher.match(embedding, references, {})
     image = torch.zeros(1, 1, 28, 28)
     far, near = Symbol(image, embedding + 1000), Symbol(image, embedding + 1e-3)
@@ -109,10 +109,10 @@ def test_one_example_tells_a_symbol_from_the_digits(page_app, name):
 
     matcher, references = page_app.matcher, page_app.newcomer.references
     example = drawn(2, 40, 40, 14)
-    taught = {name: Symbol(example, matcher.encode(example))}
+    taught = {name: Symbol(example, matcher.model.encode_all(example))}
 
     def winner(image):
-        return matcher.match(matcher.encode(image), references, taught).winner
+        return matcher.match(matcher.model.encode_all(image), references, taught).winner
 
     variants = [drawn(*each) for each in ((1.2, 20, 100, 12), (1.6, 90, 10, 16), (2.2, 30, 30, 10), (0.9, 150, 40, 9))]
     assert sum(winner(variant) == name for variant in variants) >= 3

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from siamese_mnist import Digits, InputError, PairedDataset
-from siamese_mnist.pairs import BalancedBatches
+from siamese_mnist.pairs import BalancedBatches, pair_masks
 
 
 def test_half_the_pairs_are_the_same_and_labels_tell_the_truth(train_digits):
@@ -31,7 +31,7 @@ def test_never_an_image_with_itself_even_where_classes_have_two(train_digits):
 
 def test_every_two_classes_are_equally_likely_whatever_their_size(train_digits):
     keep = torch.cat([torch.where(train_digits.labels == label)[0][: 5 + 40 * label] for label in range(10)])
-    digits = train_digits[keep]
+    digits = train_digits.select(keep)
     pairs = PairedDataset(digits, n_pairs=18_000)
     counts = np.zeros((10, 10))
     for index in range(1, len(pairs), 2):
@@ -60,14 +60,14 @@ def test_the_dataset_ends(train_digits):
 
 def test_a_class_with_one_image_or_a_single_class_is_refused(train_digits):
     with pytest.raises(InputError):
-        PairedDataset(train_digits[train_digits.labels == 3])
+        PairedDataset(train_digits.select(train_digits.labels == 3))
     lonely = torch.cat([torch.where(train_digits.labels == 1)[0], torch.where(train_digits.labels == 2)[0][:1]])
     with pytest.raises(InputError):
-        PairedDataset(train_digits[lonely])
+        PairedDataset(train_digits.select(lonely))
 
 
 def test_batches_are_balanced_and_an_epoch_sees_every_image_once(train_digits):
-    batches = BalancedBatches(train_digits.labels, batch_size=200, seed=0)
+    batches = BalancedBatches(train_digits, batch_size=200, seed=0)
     seen = list(batches)
     assert len(seen) == len(batches) == 20
     for index in seen:
@@ -77,7 +77,7 @@ def test_batches_are_balanced_and_an_epoch_sees_every_image_once(train_digits):
 
 def test_batches_of_uneven_and_many_classes_hold_no_image_twice():
     labels = torch.repeat_interleave(torch.arange(60), torch.arange(60) % 9 + 2)
-    batches = BalancedBatches(labels, batch_size=64)
+    batches = BalancedBatches(Digits(torch.zeros(len(labels), 1), labels, tuple(map(str, range(60)))), batch_size=64)
     for index in batches:
         assert len(index.unique()) == len(index)
         counts = labels[index].bincount()
@@ -87,14 +87,21 @@ def test_batches_of_uneven_and_many_classes_hold_no_image_twice():
 
 
 def test_batches_differ_by_epoch_and_repeat_by_seed(train_digits):
-    one, same = BalancedBatches(train_digits.labels, 100, seed=5), BalancedBatches(train_digits.labels, 100, seed=5)
+    one, same = BalancedBatches(train_digits, 100, seed=5), BalancedBatches(train_digits, 100, seed=5)
     assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
     same.epoch = 1
     assert not torch.equal(next(iter(one)), next(iter(same)))
 
 
 def test_digits_keep_the_caller_s_images(train_digits):
-    half = train_digits[train_digits.labels < 5]
+    half = train_digits.select(train_digits.labels < 5)
     assert isinstance(half, Digits)
     assert half.classes == [0, 1, 2, 3, 4]
     assert len(half) == 2000
+
+
+def test_masks_hold_each_pair_once_by_its_kind():
+    labels = torch.tensor([4, 1, 4, 1, 4])
+    same, different = pair_masks(labels)
+    assert same.nonzero().tolist() == [[0, 2], [0, 4], [1, 3], [2, 4]]
+    assert different.nonzero().tolist() == [[0, 1], [0, 3], [1, 2], [1, 4], [2, 3], [3, 4]]

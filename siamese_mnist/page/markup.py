@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from siamese_mnist.matching import Match, Symbol
-from siamese_mnist.sketchpad import data_url
+from siamese_mnist.page.sketchpad import data_url
 
 TICK = '<span class="tick" role="img" aria-label="winner">✓</span>'
 

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from siamese_mnist import markup
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.matching import Match, Matcher, Symbol
-from siamese_mnist.sketchpad import data_url, open_drawing, open_image, sketchpad
+from siamese_mnist.page import markup
+from siamese_mnist.page.sketchpad import data_url, open_drawing, open_image, sketchpad
 
 matplotlib.use("Agg")  # else Gradio looks for a display at the first drawing, for which it waits a second
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
@@ -73,7 +73,7 @@ class Page:
             return self._panel(visitor, str(error))
         if prepared is None:
             return self._panel(visitor, self.hint)
-        found = self.matcher.match(self.matcher.encode(prepared), visitor.references, visitor.symbols)
+        found = self.matcher.match(self.model.encode_all(prepared), visitor.references, visitor.symbols)
         return self._panel(visitor, markup.describe(found), found, prepared)
 
     def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
@@ -117,7 +117,7 @@ class Page:
         """An image file: which class wins or null, its similarity to each class, and what the network saw."""
         with _errors_for_clients():
             prepared = prepare_drawing(_open(image))
-            found = self.matcher.match(self.matcher.encode(prepared), self.newcomer.references, {})
+            found = self.matcher.match(self.model.encode_all(prepared), self.newcomer.references, {})
             return {"winner": found.winner, "scores": found.scores, "prepared": data_url(markup.picture(prepared))}
 
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
@@ -227,7 +227,7 @@ class Page:
             raise InputError(f"{MOST_SYMBOLS} symbols are the most: forget them to start anew")
         if known is not None and len(known.images) == MOST_EXAMPLES:
             raise InputError(f"{MOST_EXAMPLES} examples are the most: draw it now, and see it matched")
-        embedding = self.matcher.encode(image)
+        embedding = self.model.encode_all(image)
         if known is not None:
             image, embedding = torch.cat([known.images, image]), torch.cat([known.embeddings, embedding])
         return dataclasses.replace(visitor, symbols={**visitor.symbols, name: Symbol(image, embedding)})
@@ -240,4 +240,4 @@ class Page:
         return markup.match_panel(sentence, shown, visitor.references.shape[1], match, prepared)
 
     def _compare(self, a: Tensor, b: Tensor) -> tuple[float, float]:
-        return self.matcher.verify(self.matcher.encode(a), self.matcher.encode(b))
+        return self.matcher.verify(self.model.encode_all(a), self.model.encode_all(b))

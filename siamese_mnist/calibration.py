@@ -1,0 +1,99 @@
+"""What validation sets on a network: its calibration, its threshold, and its rejection threshold."""
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siamese_mnist import metrics
+from siamese_mnist.data import Digits
+from siamese_mnist.matching import REFERENCES, Matcher, mean_log_odds
+from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.pairs import pair_masks
+from siamese_mnist.strangers import scribbles
+
+MOST_REFUSED = 0.01  # of validation digits
+FITTED_SCRIBBLES = 500
+REFERENCE_SETS = 10
+MOST_FITTED_SCORES = 300_000  # of each kind
+
+
+@torch.no_grad()
+def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
+    """Sets calibration, threshold and rejection threshold from validation digits and generated scribbles.
+
+    Returns eer with its standard error, auc and balanced_accuracy of the pairs of digits.
+    """
+    matcher = Matcher(model, validation)
+    raw_scores = model.raw_scores(matcher.embeddings, matcher.embeddings).cpu()
+    model.calibration, model.threshold, measured = fit(raw_scores, validation.labels)
+    scale, offset = model.calibration
+    strangers = model.logits(model.encode_all(_scribbles()), matcher.embeddings).cpu()
+    model.rejection_threshold = fit_rejection(matcher, raw_scores * scale + offset, strangers)
+    return measured
+
+
+@functools.cache
+def _scribbles() -> Tensor:
+    """Always the same ones, made once, since every epoch asks for them."""
+    return scribbles(FITTED_SCRIBBLES, torch.Generator().manual_seed(0))
+
+
+def fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float, dict[str, float]]:
+    """Calibration, the similarity at the equal error rate, and the metrics, of raw scores (N, N) and labels (N,)."""
+    positives, negatives = (np.sort(raw_scores[mask].numpy()) for mask in pair_masks(labels))
+    scale, offset = fit_calibration(positives, negatives)
+    eer, at = metrics.equal_error(positives, negatives)
+    misses, alarms = metrics.error_rates(positives, negatives, at)
+    measured = {
+        "eer": eer,
+        "eer_error": math.sqrt(eer * (1 - eer) / len(labels)),  # of an image, whose pairs go wrong together
+        "auc": metrics.auc(positives, negatives),
+        "balanced_accuracy": 1 - (misses + alarms) / 2,
+    }
+    return (scale, offset), torch.tensor(at * scale + offset).sigmoid().item(), measured
+
+
+def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
+    """(scale, offset) that make scale · score + offset log-odds at even odds; Platt 1999, by Newton's method.
+
+    Of long lists every n-th score is used, which keeps their distribution.
+    """
+    kinds = (scores[:: 1 + len(scores) // MOST_FITTED_SCORES] for scores in (positives, negatives))
+    same, different = (scores.astype(np.float64) for scores in kinds)
+    centre, spread = np.mean([same.mean(), different.mean()]), max(same.std() + different.std(), 1e-12)
+    line = np.zeros(2)  # (scale, offset) of the standardised scores
+    ridge = 1e-6 * np.eye(2)  # lists that do not overlap have no finite best line
+    for _ in range(50):
+        gradient, curvature = ridge @ line, ridge.copy()
+        for scores, sign in ((same, -1), (different, 1)):
+            design = np.stack([(scores - centre) / spread, np.ones(len(scores))])
+            wrong = 1 / (1 + np.exp(-sign * np.clip(line @ design, -500, 500)))
+            gradient += sign * (design @ wrong) / len(scores) / 2
+            curvature += (design * (wrong * (1 - wrong))) @ design.T / len(scores) / 2
+        step = np.linalg.solve(curvature, gradient)
+        line -= step * min(1, 5 / max(np.abs(step).max(), 1e-12))
+        if np.abs(step).max() < 1e-7:
+            break
+    scale = line[0] / spread
+    return float(scale), float(line[1] - scale * centre)
+
+
+def fit_rejection(matcher: Matcher, digits: Tensor, strangers: Tensor) -> float:
+    """The similarity at which as many digits fail as strangers pass, or at which 1 % of the digits fail, if lower.
+
+    Digits and strangers, given as log-odds (N, N), (S, N) with the matcher's N digits, are scored as the page scores a
+    drawing: at the mean log-odds of 20 references of a class, those of the best class.
+    """
+    generator, at_most = torch.Generator().manual_seed(0), min(REFERENCES, *(len(own) - 1 for own in matcher.members))
+    known, unknown = [], []
+    for _ in range(REFERENCE_SETS):
+        references = matcher.sample(generator, at_most)
+        queries = torch.ones(len(digits), dtype=torch.bool).index_fill(0, references.flatten(), False)
+        known.append(mean_log_odds(digits[queries], references).amax(1))
+        unknown.append(mean_log_odds(strangers, references).amax(1))
+    known, unknown = (np.sort(torch.cat(scores).numpy()) for scores in (known, unknown))
+    at = min(metrics.equal_error(known, unknown)[1], np.quantile(known, MOST_REFUSED))
+    return torch.tensor(at).sigmoid().item()

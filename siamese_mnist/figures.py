@@ -1,0 +1,292 @@
+"""Every figure, in Okabe and Ito's colours, told apart by shape and words as well; FIGURES lists an evaluation's."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from tqdm import tqdm
+
+from siamese_mnist.allpairs import find_worst
+from siamese_mnist.files import write_whole
+from siamese_mnist.heads import pairwise_distance
+from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
+from siamese_mnist.pairs import PairedDataset
+
+if TYPE_CHECKING:
+    from siamese_mnist.evaluation import Evaluation
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+MOST_NUMBERED, MOST_NAMED = 26, 60  # classes with a number in each cell, not a colour bar; with a name in each row
+PAIRS_IN_A_ROW, MOST_QUERIES, MOST_MAPPED = 6, 10, 1000
+plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
+
+
+def save(figure: Figure, path: Path, dpi: int = 130) -> None:
+    """Writes a PNG in one step and closes the figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=dpi, format="png", facecolor="white")
+    plt.close(figure)
+    write_whole(path, buffer.getvalue())
+
+
+def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
+    """Training loss, and validation EER, by epoch; the best epoch (from 1) is marked."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # drawn every epoch: a layout engine takes a second
+    epochs = [row["epoch"] for row in history]
+    least = min((row["val_eer"] for row in history if row["val_eer"] > 0), default=1e-3)
+    errors = [max(row["val_eer"], least / 2) for row in history]  # a logarithmic axis has no place for 0
+    unit = "%" if min(row["val_eer"] for row in history) > 0 else "%; 0 is drawn at the foot"
+    left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
+    right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
+    note = f"best: {history[best - 1]['val_eer']:.2%} after epoch {best}"
+    right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
+    right.legend(frameon=False)
+    left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
+    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel=f"EER ({unit})", yscale="log")
+    for axes, factor in ((left, 1), (right, 100)):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _, factor=factor: f"{value * factor:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def draw_pairs(evaluation: "Evaluation") -> Figure:
+    """Random pairs and the worst of either kind, each with distance, similarity and verdict.
+
+    A wrong verdict has a thick dashed frame, a cross and the word WRONG.
+    """
+    scoring, labels, n_pairs = evaluation.scoring, evaluation.digits.labels, evaluation.shown_pairs
+    worst = (evaluation.log_odds, labels, scoring.log_odds_threshold)
+    pairs = PairedDataset(evaluation.digits, n_pairs, evaluation.seed)
+    sections: dict[str, Sequence[tuple[int, int]]] = {
+        f"{n_pairs} random pairs, half of the same class, half of different ones": [
+            pairs.indices(index)[:2] for index in range(n_pairs)
+        ],
+        "The worst misses, each image once: the same class, called different": find_worst(*worst, True, PAIRS_IN_A_ROW),
+        "The worst false alarms, each image once: different classes, called the same": find_worst(
+            *worst, False, PAIRS_IN_A_ROW
+        ),
+    }
+    sections = {title: pairs for title, pairs in sections.items() if pairs}
+    rows = [-(-len(pairs) // PAIRS_IN_A_ROW) for pairs in sections.values()]
+    heights = [1.95 * count + 0.4 for count in rows]
+    figure = plt.figure(figsize=(13, sum(heights) + 0.4), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.09)
+    figure.suptitle(f"Verdict 1 (the same) from similarity {scoring.threshold:.2f} on, else 0", weight="bold", size=14)
+    parts = np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights))
+    for part, count, (title, pairs) in zip(parts, rows, sections.items()):
+        part.suptitle(title, x=0.01, ha="left", size=13)
+        grid = part.subplots(count, PAIRS_IN_A_ROW, squeeze=False).ravel()
+        for axes, pair in zip(grid, pairs):
+            _draw_pair(axes, evaluation, *pair)
+        for axes in grid[len(pairs) :]:
+            axes.set_axis_off()
+    return figure
+
+
+def _draw_pair(axes: Axes, evaluation: "Evaluation", a: int, b: int) -> None:
+    digits, scoring = evaluation.digits, evaluation.scoring
+    images, gap = digits.images[:, 0].numpy(), np.full((28, 2), 128, np.uint8)
+    axes.imshow(np.concatenate([images[a], gap, images[b]], 1), cmap="gray", vmin=0, vmax=255)
+    axes.set(xticks=[], yticks=[])
+    similarity = evaluation.log_odds[a, b].sigmoid().item()
+    distance = pairwise_distance(scoring.embeddings[[a]], scoring.embeddings[[b]]).item()
+    verdict = similarity >= scoring.threshold
+    right = verdict == bool(digits.labels[a] == digits.labels[b])
+    _frame(axes, right, thin=1)
+    names = [digits.class_names[digits.labels[image]][:12] for image in (a, b)]
+    axes.set_title(" | ".join(names), size=13, pad=5)
+    told = f"verdict {int(verdict)}  {'✓ right' if right else '✗ WRONG'}"
+    measured = f"distance {distance:.2f}\nsimilarity {similarity:.3f}"
+    axes.set_xlabel(f"{measured}\n{told}", size=11, weight="normal" if right else "bold")
+
+
+def _frame(axes: Axes, right: bool, thin: float) -> None:
+    """A thin solid frame for right, a thick dashed one for wrong: told apart without colour."""
+    axes.spines[:].set(visible=True, color=BLUE if right else ORANGE, linewidth=thin if right else 4)
+    axes.spines[:].set(linestyle="-" if right else (0, (2, 1)), capstyle="butt")
+
+
+def draw_matches(evaluation: "Evaluation") -> Figure:
+    """A query of each class, ten at most, against a random reference of every class that it is not itself.
+
+    The best is framed and marked; a wrong one has a dashed frame, a cross and the word WRONG.
+    """
+    digits, random = evaluation.digits, np.random.default_rng(evaluation.seed)
+    names, members = digits.names, [members.numpy() for members in digits.members]
+    shown = np.sort(random.permutation(len(names))[:MOST_QUERIES])
+    queries = [random.choice(members[label]) for label in shown]
+    rows, columns = len(queries), len(names)
+    wide, high = 1.02 * (columns + 1.6), 1.33 * rows + 0.7
+    size = (max(wide, 8.6), high)  # the title is that wide
+    edges = {"left": 0.1 / size[0], "right": (wide - 0.3) / size[0], "bottom": 0.3 / high, "top": 1 - 0.75 / high}
+    figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, gridspec_kw={**edges, "hspace": 0.3})
+    figure.suptitle("Queries against one random reference of every class: similarity, the best framed", weight="bold")
+    for axes, name in zip(grid[0], ["query", *names]):
+        axes.set_title(name[:8], size=11)
+    for line, query, own in zip(grid, queries, shown):
+        references = [random.choice(images[images != query]) for images in members]
+        scores = evaluation.log_odds[query, references].sigmoid().numpy()
+        best, right = int(scores.argmax()), int(scores.argmax()) == own
+        for axes, image in zip(line, [query, *references]):
+            axes.imshow(digits.images[image, 0].numpy(), cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=image == query, color=GREY)
+        for axes, score in zip(line[1:], scores):
+            axes.set_xlabel(f"{score:.3f}", size=10)
+        line[0].set_xlabel(f"query: {names[own][:8]}", size=10, weight="bold")
+        _frame(line[best + 1], right, thin=4)
+        line[best + 1].set_xlabel(f"{scores[best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
+    return figure
+
+
+def plot_roc(evaluation: "Evaluation") -> Figure:
+    """ROC of the network and its baselines, with the threshold; then the similarities that the network gives."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.9), layout="constrained")
+    kinds, threshold = (evaluation.positives, evaluation.negatives), evaluation.scoring.threshold
+    curves = {"this network": (roc_curve(*kinds), evaluation.metrics)}
+    curves |= {name.replace("_", " "): (one.roc, one.metrics) for name, one in evaluation.baselines.items() if one.roc}
+    styles = ({"color": BLUE}, {"color": ORANGE, "ls": "--"}, {"color": GREY, "ls": ":"})
+    for (name, (curve, measured)), style in zip(curves.items(), styles):
+        left.plot(*curve, lw=2, label=f"{name}: AUC {measured['auc']:.5f}", **style)
+    fewest = min(alarms[alarms > 0].min() for (alarms, _), _ in curves.values())  # false alarms that can be seen
+    edge = max(1e-6, fewest / 2)
+    misses, alarms = error_rates(*kinds, evaluation.scoring.log_odds_threshold)
+    note = f"threshold {threshold:.2f}: {1 - misses:.2%} at {alarms:.2%}"
+    left.plot(max(alarms, edge), 1 - misses, "*", color="black", markersize=14, label=note, clip_on=False)
+    left.set(title="ROC over all pairs", xscale="log", xlim=(edge, 1), ylim=(-0.02, 1.03))
+    left.set(xlabel="different pairs called the same (false alarms)", ylabel="same pairs called the same (hits)")
+    left.xaxis.set_major_formatter(LogFormatterSciNotation())
+    shares = np.stack([similarity_histogram(kind) for kind in kinds])
+    edges = np.linspace(0, 1, shares.shape[1] + 1)
+    for share, name, colour, hatch in zip(shares, ("the same class", "different classes"), (ORANGE, BLUE), ("///", "")):
+        right.stairs(share, edges, color=colour, fill=True, alpha=0.25, hatch=hatch)
+        right.stairs(share, edges, color=colour, lw=1.8, label=f"pairs of {name}")
+    right.axvline(threshold, color="black", ls="--", lw=1.2, label=f"threshold {threshold:.2f}")
+    lowest = min(1e-3, shares[shares > 0].min() / 2)
+    right.set(title="Similarities given to the two kinds of pair", yscale="log", xlim=(0, 1), ylim=(lowest, 1.5))
+    right.set(xlabel="similarity (probability, at even odds)", ylabel="share of the kind's pairs, per 0.02")
+    right.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.3g}%")
+    for axes in (left, right):
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, frameon=False, ncols=2)
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def plot_reliability(evaluation: "Evaluation") -> Figure:
+    """How often pairs of each similarity are the same, at even odds."""
+    figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
+    different, same = (similarity_histogram(kind, bins=10) for kind in (evaluation.negatives, evaluation.positives))
+    centres = (np.arange(len(same)) + 0.5) / len(same)
+    observed = np.divide(same, same + different, out=np.full(len(same), np.nan), where=same + different > 0)
+    axes.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1.2, label="a perfect probability")
+    axes.plot(centres, observed, color=BLUE, marker="o", label="measured")
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    for x, y, weight in zip(centres, observed, (same + different) / 2):
+        if np.isfinite(y):
+            place = {"xytext": (0, -7 if y > 0.1 else 7), "va": "top" if y > 0.1 else "bottom", "ha": "center"}
+            axes.annotate(
+                f"{weight:.2%}", (x, y), textcoords="offset points", fontsize=8, color=GREY, bbox=box, **place
+            )
+    axes.set(title="Is the similarity a probability?", xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="similarity", ylabel="share of these pairs that are the same")
+    axes.legend(frameon=False, title="grey: share of all pairs, at even odds", title_fontsize=9)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def plot_digit_pairs(evaluation: "Evaluation") -> Figure:
+    """Error rate of each two classes."""
+    names, sizes = evaluation.digits.names, np.array([len(members) for members in evaluation.digits.members])
+    called = np.stack([evaluation.called_same[members].sum(0) for members in evaluation.digits.members])
+    errors, classes = called / np.outer(sizes, sizes), len(names)
+    np.fill_diagonal(errors, 1 - called.diagonal() / (sizes * (sizes - 1)))
+    side = max(6.4, 0.72 * classes + 1.6) if classes <= MOST_NUMBERED else 11
+    figure, axes = plt.subplots(figsize=(side, side - 0.6), layout="constrained")
+    shades = PowerNorm(0.5, vmin=0, vmax=max(errors.max() * 1.5, 1e-6))
+    cells = axes.imshow(errors, cmap="Blues", norm=shades)
+    for (row, column), error in np.ndenumerate(errors):
+        if classes <= MOST_NUMBERED:
+            style = {
+                "color": "white" if shades(error) > 0.6 else "black",
+                "weight": "bold" if row == column else "normal",
+            }
+            axes.text(column, row, f"{error:.2%}", ha="center", va="center", size=9, **style)
+        if row == column:
+            axes.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2, edgecolor=ORANGE))
+    named = range(0, classes, 1 + classes // MOST_NAMED)
+    axes.set_xticks(named, [names[label] for label in named])
+    axes.set_yticks(named, [names[label] for label in named])
+    axes.set(xlabel="class of one image", ylabel="class of the other")
+    axes.set_title(
+        "Which classes are confused: share of wrong verdicts\n"
+        "framed: same class, called different; others: called the same"
+    )
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if classes > MOST_NUMBERED:
+        axes.tick_params(axis="x", rotation=90)
+        figure.colorbar(cells, shrink=0.6, format=PercentFormatter(1), label="share of wrong verdicts")
+    return figure
+
+
+def plot_embedding_map(evaluation: "Evaluation") -> Figure:
+    """At most 1,000 embeddings on a plane, each as its class's name in colour, and a typical image of each class."""
+    sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
+    digits, points = evaluation.digits.select(sample), _flatten(evaluation.scoring.embeddings[sample].cpu().numpy())
+    figure, axes = plt.subplots(figsize=(7.5, 7), layout="constrained")
+    colours = plt.get_cmap("tab10" if len(digits.classes) <= 10 else "turbo", len(digits.classes))
+    span = np.ptp(points, 0)
+    for number, (name, members) in enumerate(zip(digits.names, digits.members)):
+        own, colour = points[members], colours(number)
+        for x, y in own:
+            axes.text(x, y, name[:8], color=colour, size=8, ha="center", va="center", alpha=0.8)
+        (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span
+        typical = members[((own - (x, middle)) ** 2).sum(1).argmin()]
+        y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # beside its class, not on it
+        extent, image = (x - dx, x + dx, y - dy, y + dy), 255 - digits.images[typical, 0]
+        axes.imshow(image, cmap="gray", extent=extent, zorder=3, aspect="auto", vmin=0, vmax=255)
+        axes.add_patch(plt.Rectangle((x - dx, y - dy), 2 * dx, 2 * dy, fill=False, edgecolor=colour, lw=2, zorder=4))
+    (left, low), (right, high) = points.min(0) - 0.04 * span, points.max(0) + (0.04, 0.1) * span
+    axes.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
+    axes.set_title(f"Embeddings of {len(points):,} images, flattened by t-SNE\neach name is an image, of that class")
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _flatten(embeddings: np.ndarray) -> np.ndarray:
+    """Points (N, 2) with the neighbours of the embeddings (N, D). t-SNE: van der Maaten and Hinton 2008."""
+    from sklearn.manifold import TSNE  # imports take seconds and 100 MB
+
+    if len(embeddings) < 8:  # t-SNE needs more images than neighbours
+        return embeddings[:, :2]
+    return TSNE(perplexity=min(30, len(embeddings) / 4), init="pca", random_state=0).fit_transform(embeddings)
+
+
+FIGURES: dict[str, Callable[["Evaluation"], Figure]] = {
+    "Siamese_test": draw_pairs,
+    "match": draw_matches,
+    "roc": plot_roc,
+    "reliability": plot_reliability,
+    "digit_pairs": plot_digit_pairs,
+    "embedding_map": plot_embedding_map,
+}
+
+
+def draw_figures(evaluation: "Evaluation", out: Path) -> None:
+    """Writes every figure of FIGURES as `out`/NAME.png."""
+    for name, draw in tqdm(FIGURES.items(), desc="figures", unit="figure", leave=False):
+        save(draw(evaluation), out / f"{name}.png")

@@ -1,0 +1,55 @@
+"""The heads: from two sets of embeddings to one score for every pair of them."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pairwise_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances (N, M) of embeddings (N, D), (M, D); the gradient at distance 0 is 0, not NaN."""
+    if not torch.is_grad_enabled():  # cdist is ten times as fast, but its gradient at distance 0 is NaN
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.linalg.vector_norm(a[:, None] - b[None], dim=-1)
+
+
+class SimilarityHead(nn.Module):
+    """An MLP on the order-free concatenation [(a-b)²; a⊙b]: logits (N, M) of embeddings (N, D), (M, D).
+
+    Its first layer is linear in a⊙b, a² and b², so it is a matrix product, and no tensor (N, M, 2D) is ever made.
+    """
+
+    needs_training = True
+
+    def __init__(self, dimensions: int, hidden: int = 16) -> None:
+        super().__init__()
+        self.product = nn.Linear(dimensions, hidden, bias=False)
+        self.square = nn.Linear(dimensions, hidden)
+        self.output = nn.Linear(hidden, 1)
+        self.numbers_per_pair = hidden
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        products = (a * self.product.weight[:, None]) @ b.T[None]  # (H, N, M)
+        squares_a = self.square(a.square()).T[:, :, None]  # (H, N, 1)
+        squares_b = F.linear(b.square(), self.square.weight).T[:, None]  # (H, 1, M)
+        hidden = F.relu(products.add_(squares_a).add_(squares_b), inplace=True)
+        return (self.output.weight @ hidden.flatten(1) + self.output.bias).view(len(a), len(b))
+
+
+class DistanceHead(nn.Module):
+    """A logistic of the Euclidean distance D: logits (N, M) = scale · (offset - D), scale > 0."""
+
+    needs_training = False  # calibration alone makes a similarity of a distance
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.offset = nn.Parameter(torch.tensor(0.5))
+        self.numbers_per_pair = dimensions
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.log_scale.exp() * (self.offset - pairwise_distance(a, b))
+
+
+HEADS = {"mlp": SimilarityHead, "distance": DistanceHead}

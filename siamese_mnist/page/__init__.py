@@ -1,0 +1,1 @@
+"""The page that demo.py opens: its app (app), its HTML (markup) and the canvas to draw on (sketchpad)."""

@@ -1,0 +1,128 @@
+"""What validation sets on a network: its calibration, its threshold, and what is like no digit."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from siamese_mnist import Digits, metrics
+from siamese_mnist.calibration import MOST_REFUSED, calibrate, fit, fit_calibration, fit_rejection
+from siamese_mnist.matching import Matcher
+from siamese_mnist.strangers import scribbles
+
+
+def test_calibration_agrees_with_scikit_learn(scored):
+    same, scores = scored.listed
+    weights = np.where(same, 0.5 / same.mean(), 0.5 / (1 - same.mean()))
+    platt = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(scores[:, None], same, sample_weight=weights)
+    scale, offset = fit_calibration(*scored.kinds)
+    assert scale == pytest.approx(platt.coef_.item(), rel=1e-3)
+    assert offset == pytest.approx(platt.intercept_.item(), rel=1e-3)
+
+
+def test_calibration_does_not_depend_on_the_scores_unit(scored):
+    positives, negatives = scored.kinds
+    scale, offset = fit_calibration(positives, negatives)
+    other_scale, other_offset = fit_calibration(1000 * positives + 500, 1000 * negatives + 500)
+    assert 1000 * other_scale == pytest.approx(scale, rel=1e-3)
+    assert other_offset + 500 * other_scale == pytest.approx(offset, rel=1e-3)
+
+
+def test_calibration_of_long_lists_uses_some_of_their_scores(monkeypatch, scored):
+    whole = fit_calibration(*scored.kinds)
+    monkeypatch.setattr("siamese_mnist.calibration.MOST_FITTED_SCORES", 1000)
+    assert fit_calibration(*scored.kinds) == pytest.approx(whole, rel=0.1)
+    assert fit_calibration(*scored.kinds) != whole
+
+
+def test_calibration_of_perfectly_separated_scores_is_finite():
+    scale, offset = fit_calibration(np.float32([5, 6, 7]), np.float32([1, 2, 3]))
+    assert np.isfinite([scale, offset]).all()
+    assert 3 < -offset / scale < 5
+
+
+def test_what_is_fitted_are_figures_of_pairs_without_the_images_themselves(scored):
+    (scale, offset), threshold, measured = fit(torch.from_numpy(scored.matrix), scored.labels)
+    assert (scale, offset) == fit_calibration(*scored.kinds)
+    eer, at = metrics.equal_error(*scored.kinds)
+    assert threshold == pytest.approx(1 / (1 + math.exp(-(scale * at + offset))))
+    misses, alarms = metrics.error_rates(*scored.kinds, at)
+    assert measured["eer"] == eer
+    assert measured["eer_error"] == pytest.approx(math.sqrt(eer * (1 - eer) / len(scored.labels)))
+    assert measured["auc"] == metrics.auc(*scored.kinds)
+    assert measured["balanced_accuracy"] == pytest.approx(1 - (misses + alarms) / 2)
+
+
+def test_calibrate_leaves_a_network_whose_similarity_is_a_probability(network, train_digits):
+    digits = train_digits.at_most(40)
+    measured = calibrate(network, digits)
+    embeddings = network.encode_all(digits.images)
+    same, once = digits.labels[:, None] == digits.labels, torch.ones(400, 400).triu(1).bool()
+    log_odds = network.logits(embeddings, embeddings).detach()
+    kinds = [np.sort(log_odds[mask & once].numpy()) for mask in (same, ~same)]
+    assert measured["auc"] == pytest.approx(metrics.auc(*kinds))
+    assert fit_calibration(*kinds) == pytest.approx((1, 0), abs=1e-3)
+    misses, alarms = metrics.error_rates(*kinds, math.log(network.threshold / (1 - network.threshold)))
+    assert misses == pytest.approx(alarms, abs=0.01)
+    assert misses == pytest.approx(measured["eer"], abs=0.01)
+
+
+class Stub:
+    """A matcher of digits whose log-odds are given."""
+
+    def __init__(self, labels):
+        self.members = [torch.where(labels == label)[0] for label in labels.unique()]
+
+    sample = Matcher.sample
+
+
+def test_the_rejection_threshold_lies_between_digits_and_strangers_and_costs_few_digits():
+    labels = torch.arange(10).repeat_interleave(30)
+    digits = torch.where(labels[:, None] == labels, 5.0, -5.0)
+    digits[::25] = 1.0  # odd ones, 4 %
+    between = fit_rejection(Stub(labels), digits, torch.full((50, 300), -1.0))
+    assert 1 / (1 + math.exp(1)) <= between <= 1 / (1 + math.exp(-1))
+    for stranger in (2.0, 9.0):  # however like digits strangers are, no more than 1 % of the digits fail
+        assert fit_rejection(Stub(labels), digits, torch.full((50, 300), stranger)) == pytest.approx(
+            1 / (1 + math.exp(-1)), abs=1e-3
+        )
+
+
+def test_of_the_digits_one_in_a_hundred_is_refused_where_strangers_look_like_them():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(10).repeat_interleave(100)
+    own = 5 + torch.randn(1000, 1, generator=generator).expand(1000, 1000)
+    digits = torch.where(labels[:, None] == labels, own, torch.tensor(-50.0))
+    at = fit_rejection(Stub(labels), digits, torch.full((50, 1000), 100.0))
+    refused = (own[:, 0] < math.log(at / (1 - at))).float().mean()
+    assert refused == pytest.approx(MOST_REFUSED, abs=0.002)
+
+
+def test_the_rejection_threshold_is_fitted_on_the_score_that_the_page_shows(released, test_digits):
+    """Fitted and scored on the same digits and on scribbles of another seed, what is refused keeps the rule."""
+    network = type(released)(**{**released.config, "rejection_threshold": 0.0})
+    network.load_state_dict(released.state_dict())
+    calibrate(network.eval(), test_digits)
+    matcher, passed = Matcher(network, test_digits), []
+    strangers = network.encode_all(scribbles(300, torch.Generator().manual_seed(1)))
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(10):
+        references = matcher.sample(generator)
+        queries = torch.ones(500, dtype=torch.bool).index_fill(0, references.flatten(), False)
+        rates = [
+            (matcher.scores(embeddings, references).amax(1) >= network.rejection_threshold).float().mean()
+            for embeddings in (matcher.embeddings[queries], strangers)
+        ]
+        passed.append(torch.stack(rates))
+    digits, others = torch.stack(passed).mean(0)
+    assert digits >= 1 - 1.5 * MOST_REFUSED
+    assert others < 0.15
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_classes_of_few_images_have_a_threshold_too(network, train_digits, size):
+    few: Digits = train_digits.at_most(size)
+    calibrate(network, few)
+    assert 0 < network.rejection_threshold < 1
