@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from siamese_mnist import metrics
@@ -57,28 +58,16 @@ def fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float,
 
 
 def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
-    """(scale, offset) that make scale · score + offset log-odds at even odds; Platt 1999, by Newton's method.
+    """(scale, offset) that make scale · score + offset log-odds at even odds: those of the least log-loss; Platt 1999.
 
     Of long lists every n-th score is used, which keeps their distribution.
     """
-    kinds = (scores[:: 1 + len(scores) // MOST_FITTED_SCORES] for scores in (positives, negatives))
-    same, different = (scores.astype(np.float64) for scores in kinds)
-    centre, spread = np.mean([same.mean(), different.mean()]), max(same.std() + different.std(), 1e-12)
-    line = np.zeros(2)  # (scale, offset) of the standardised scores
-    ridge = 1e-6 * np.eye(2)  # lists that do not overlap have no finite best line
-    for _ in range(50):
-        gradient, curvature = ridge @ line, ridge.copy()
-        for scores, sign in ((same, -1), (different, 1)):
-            design = np.stack([(scores - centre) / spread, np.ones(len(scores))])
-            wrong = 1 / (1 + np.exp(-sign * np.clip(line @ design, -500, 500)))
-            gradient += sign * (design @ wrong) / len(scores) / 2
-            curvature += (design * (wrong * (1 - wrong))) @ design.T / len(scores) / 2
-        step = np.linalg.solve(curvature, gradient)
-        line -= step * min(1, 5 / max(np.abs(step).max(), 1e-12))
-        if np.abs(step).max() < 1e-7:
-            break
-    scale = line[0] / spread
-    return float(scale), float(line[1] - scale * centre)
+    kinds = [scores[:: 1 + len(scores) // MOST_FITTED_SCORES].astype(np.float64) for scores in (positives, negatives)]
+    centre, spread = np.mean([kind.mean() for kind in kinds]), max(sum(kind.std() for kind in kinds), 1e-12)
+    kinds = [(kind - centre) / spread for kind in kinds]
+    # Lists that do not overlap have no finite best line without the second term.
+    scale, offset = minimize(lambda line: metrics.log_loss(*kinds, *line) + 1e-6 * line @ line, (1.0, 0.0)).x
+    return float(scale / spread), float(offset - scale / spread * centre)
 
 
 def fit_rejection(matcher: Matcher, digits: Tensor, strangers: Tensor) -> float:
