@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_data, add_weights, choose_data, script_parser
+from siamese_mnist.options import add_weights_and_data, choose_data, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 from siamese_mnist.sources import DIGIT_NAMES, SOURCES
 
@@ -74,8 +74,7 @@ def describe(weights: str, model: SiameseNetwork) -> str:
 
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__)
-    add_weights(parser)
-    add_data(parser, "where the references come from (default: bundled, or that of the weights' own classes)")
+    add_weights_and_data(parser, "where the references come from (default: bundled, or the weights' own)")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="the port (default: the first free one from 7860)")
     parser.add_argument("--share", action="store_true", help="make a public link, too, through Gradio's servers")
@@ -86,4 +85,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

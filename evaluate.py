@@ -14,10 +14,10 @@ from typing import Any
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
 from siamese_mnist.device import pick_device
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
-from siamese_mnist.options import add_data, add_weights, choose_data, script_parser
+from siamese_mnist.options import add_weights_and_data, choose_data, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 from siamese_mnist.sources import SOURCES
 
@@ -97,8 +97,7 @@ def print_table(metrics: dict[str, Any]) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__)
-    add_weights(parser)
-    add_data(parser, "where the images come from (default: as in training)")
+    add_weights_and_data(parser, "where the images come from (default: as in training)")
     parser.add_argument("--split", choices=("test", "val"), default="test", help="which images (default: test)")
     parser.add_argument("--fraction", type=float, metavar="F", help="measure this share of the images")
     parser.add_argument("--classes", metavar="LIST", help="measure these, such as 8,9 (default: as in training)")
@@ -115,4 +114,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

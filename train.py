@@ -5,10 +5,10 @@ python train.py --dataset mnist --images-per-class 600
 python train.py --resume runs/2026-01-31-120000-bundled
 """
 
-import dataclasses
 import math
 import time
 import zlib
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
 from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.device import bf16_autocast, pick_device
-from siamese_mnist.errors import run as run_script
+from siamese_mnist.errors import run_script
 from siamese_mnist.losses import LOSSES
 from siamese_mnist.options import TrainingOptions, add_training_options, script_parser
 from siamese_mnist.pairs import BalancedBatches
@@ -36,78 +36,74 @@ VALIDATION_IMAGES_PER_CLASS = 200
 
 def main() -> None:
     run = open_run()
-    options, loss_of = run.options, LOSSES[run.options.loss]
+    options, loss = run.options, LOSSES[run.options.loss]
     device = pick_device(options.device)
     training, validation = load(options)
+    images_read = zlib.crc32(training.labels.numpy(), zlib.crc32(training.images.numpy()))
     run.begin()
 
     torch.manual_seed(options.seed)
-    facts = describe(options, training)
+    facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": 1}
     model = SiameseNetwork(options.encoder, options.head, classes=training.names, training=facts).to(device)
     batches = BalancedBatches(training, options.batch_size, options.seed)
-    average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # what is validated and saved
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=WEIGHT_DECAY)
     schedule = LambdaLR(optimizer, lambda step: one_cycle(step / (options.epochs * len(batches))))
-    learning, history = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}, []
+    average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # is validated and saved
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
+    history: list[dict[str, float]] = []
     if state := run.load_state(device):
-        if state["images"] != fingerprint(training):
+        if state["images"] != images_read:
             raise InputError(f"{options.data_root}: other images than the run's; restore them, or start a new run")
         history = state["history"]
-        for name, part in learning.items():
+        for name, part in parts.items():
             part.load_state_dict(state[name])
 
-    print(
-        f"{len(training):,} {options.dataset} images of {len(training.classes)} classes · {options.encoder} encoder, "
-        f"{options.head} head, {options.loss} loss, {sum(each.numel() for each in model.parameters()):,} parameters · "
-        f"{device.type}, seed {options.seed}"
-        f"\n{run.folder}: {len(history)} of {options.epochs} epochs done, {len(batches)} steps each"
-    )
+    size, classes = sum(parameter.numel() for parameter in model.parameters()), len(training.classes)
+    print(f"{len(training):,} {options.dataset} images of {classes} classes · {device.type}, seed {options.seed}")
+    print(f"{options.encoder} encoder, {options.head} head, {options.loss} loss, {size:,} parameters")
+    print(f"{run.path}: {len(history)} of {options.epochs} epochs done, {len(batches)} steps each")
     try:
         for epoch in range(len(history), options.epochs):
             started, total = time.perf_counter(), 0.0
-            generator = seed_epoch(options.seed, epoch)
             batches.epoch = epoch
+            generator = seed_epoch(options.seed, epoch)
             model.train()
             bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False)
             for step, index in enumerate(bar, 1):
                 images, labels = training.images[index].to(device) / 255, training.labels[index].to(device)
-                if options.augment and loss_of.trains_head:
+                if options.augment and loss.trains_head:
                     images, labels = add_strangers(images, labels, generator)
                 if options.augment:
                     images = augment(images, generator)
                 with bf16_autocast(device):
                     embeddings = model.encode(images)
-                loss = loss_of.function(model, embeddings, labels, options.margin)
+                batch_loss = loss.function(model, embeddings, labels, options.margin)
                 optimizer.zero_grad()
-                loss.backward()
+                batch_loss.backward()
                 optimizer.step()
                 schedule.step()
                 average.update_parameters(model)
-                total += loss.item()
+                total += batch_loss.item()
                 bar.set_postfix(loss=f"{total / step:.4f}")
             if not math.isfinite(total):
                 raise InputError(f"--lr {options.lr:g} is too high: the loss is {total} in epoch {epoch + 1}; lower it")
 
-            network = average.module
-            metrics = calibrate(network, validation)
-            network.training_facts["validation_eer"] = metrics["eer"]
-            row = {"epoch": epoch + 1, "loss": total / len(batches), **{f"val_{k}": v for k, v in metrics.items()}}
-            history.append({**row, "seconds": time.perf_counter() - started})
-            state = {name: part.state_dict() for name, part in learning.items()}
-            run.save_epoch(network, history, {**state, "images": fingerprint(training)})
-            tqdm.write(
-                f"epoch {epoch + 1}/{options.epochs}: loss {row['loss']:.4f} · validation EER {metrics['eer']:.2%}, "
-                f"AUC {metrics['auc']:.5f}, balanced accuracy {metrics['balanced_accuracy']:.2%} · "
-                f"{history[-1]['seconds']:.1f} s"
-            )
+            metrics = calibrate(average.module, validation)
+            average.module.training_facts["validation_eer"] = metrics["eer"]
+            row = {"epoch": epoch + 1, "loss": total / len(batches)} | {f"val_{k}": v for k, v in metrics.items()}
+            history.append(row | {"seconds": time.perf_counter() - started})
+            state = {name: part.state_dict() for name, part in parts.items()} | {"images": images_read}
+            run.save_epoch(average.module, history, state)
+            told = f"validation EER {metrics['eer']:.2%}, AUC {metrics['auc']:.5f} · {history[-1]['seconds']:.1f} s"
+            tqdm.write(f"epoch {epoch + 1}/{options.epochs}: loss {row['loss']:.4f} · {told}")
     except KeyboardInterrupt:
         print(f"\nStopped after {len(history)} of {options.epochs} epochs; the one begun starts anew.")
-        print(f"Go on with: python train.py --resume {run.folder}")
+        print(f"Go on with: python train.py --resume {run.path}")
         raise SystemExit(130) from None
 
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)
     print(f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {seconds:.0f} s of training")
-    print(f"next:\n  python evaluate.py {run.folder}\n  python demo.py {run.folder}")
+    print(f"next:\n  python evaluate.py {run.path}\n  python demo.py {run.path}")
 
 
 def open_run() -> Run:
@@ -128,17 +124,6 @@ def load(options: TrainingOptions) -> tuple[Digits, Digits]:
     subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
     training = load_digits(options.dataset, split="train", **source, **subset)
     return training, load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
-
-
-def describe(options: TrainingOptions, training: Digits) -> dict[str, object]:
-    """What config.json says of the training: its options, its data, its command."""
-    command = f"python train.py {options.as_flags()}".strip()
-    return {**dataclasses.asdict(options), "images": len(training), "command": command, "world_size": 1}
-
-
-def fingerprint(digits: Digits) -> int:
-    """A number that changes with any pixel or label."""
-    return zlib.crc32(digits.labels.numpy(), zlib.crc32(digits.images.numpy()))
 
 
 def seed_epoch(seed: int, epoch: int) -> torch.Generator:

@@ -16,9 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_weights, script_parser
+from siamese_mnist.options import script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 CANVAS = 280  # pixels a side
@@ -121,11 +121,11 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
     arguments.add_argument("file", metavar="FILE", help="pendigits-orig.tra")
-    add_weights(arguments)
+    arguments.add_argument("weights", nargs="?", help="a run or a folder of weights (default: the newest run)")
     arguments.add_argument("--digits", type=int, metavar="N", help="draw this many digits (default: all)")
     arguments.add_argument("--out", metavar="DIR", help="where to write drawings.png (default: the run's folder)")
     return arguments.parse_args()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.seeds import SEEDS, mean_and_deviation, measure
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.options import script_parser
 
 SIZES = (10, 30, 100, 500)  # images a class
@@ -75,4 +75,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -24,9 +24,9 @@ from playwright.sync_api import Page, sync_playwright
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_weights, script_parser
+from siamese_mnist.options import script_parser
 from siamese_mnist.runs import find_weights
 
 DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 9, 20, 50
@@ -163,9 +163,9 @@ def report(what: str, value: float, unit: str, how: str) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    add_weights(arguments)
+    arguments.add_argument("weights", nargs="?", help="a run or a folder of weights (default: the newest run)")
     return arguments.parse_args()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.seeds import mean_and_deviation
 from siamese_mnist import Digits, SiameseNetwork, load_digits, metrics
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.options import script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
@@ -175,4 +175,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.options import script_parser
 
 SEEDS = (0, 1, 2)
@@ -72,4 +72,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

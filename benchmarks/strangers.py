@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, metrics, prepare_drawing
-from siamese_mnist.errors import run
+from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
 from siamese_mnist.options import script_parser
 from siamese_mnist.page.sketchpad import open_image
@@ -199,4 +199,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

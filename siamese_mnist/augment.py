@@ -29,7 +29,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
     grid = grid + _random_bends(len(images), generator)
     images = F.grid_sample(images, grid.to(images), align_corners=False)
-    return _vary_stroke(images, _uniform((len(images), 1, 1, 1), generator).to(images) * STROKE)
+    return _vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images) * STROKE)
 
 
 def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -50,12 +50,12 @@ def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def _random_maps(count: int, generator: torch.Generator) -> Tensor:
     """Affine maps (B, 2, 3) from output to input coordinates: rotation after shear after scale, then shift."""
-    angle = _uniform((count,), generator) * ROTATION
-    scale = 1 + _uniform((count, 2), generator) * SCALE
-    shear = _uniform((count,), generator) * SHEAR
+    angle = _signed((count,), generator) * ROTATION
+    scale = 1 + _signed((count, 2), generator) * SCALE
+    shear = _signed((count,), generator) * SHEAR
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([torch.stack([cos, -sin + shear * cos], -1), torch.stack([sin, cos + shear * sin], -1)], -2)
-    shift = _uniform((count, 2, 1), generator) * SHIFT
+    shift = _signed((count, 2, 1), generator) * SHIFT
     return torch.cat([turn / scale[:, :, None], shift], -1)
 
 
@@ -78,5 +78,5 @@ def _dilate(images: Tensor) -> Tensor:
     return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
 
 
-def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def _signed(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator) * 2 - 1

@@ -14,7 +14,7 @@ class InputError(ValueError):
     """A file, option or folder that cannot be used. The message is one line: what, where and the way out."""
 
 
-def run(main: Callable[[], None]) -> None:
+def run_script(main: Callable[[], None]) -> None:
     """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130."""
     try:
         return main()

@@ -14,8 +14,8 @@ from siamese_mnist.calibration import calibrate, fit, fit_calibration
 from siamese_mnist.data import Digits
 from siamese_mnist.model import SiameseNetwork
 
-REFERENCES = (1, 20)  # images of each class that a query is matched against
-RATES = ("eer", "balanced_accuracy", "accuracy", *(f"match_accuracy_{k}" for k in REFERENCES))
+MATCH_REFERENCES = (1, 20)  # images of each class that a query is matched against
+RATES = ("eer", "balanced_accuracy", "accuracy", *(f"match_accuracy_{k}" for k in MATCH_REFERENCES))
 
 
 class Scoring(NamedTuple):
@@ -96,7 +96,7 @@ def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], s
     high = float(max(negatives[-1], np.median(positives))) + 1
     histograms = allpairs.count_in_bins(log_odds, labels, low, high)
     samples |= bootstrap.sample_curves(histograms, np.linspace(low, high, allpairs.BINS + 1), scale, offset)
-    for k in REFERENCES:
+    for k in MATCH_REFERENCES:
         name, trials = f"match_accuracy_{k}", allpairs.match_references(log_odds, labels, k, seed)
         if trials:
             samples[name] = bootstrap.sample_matches(*trials)
@@ -121,7 +121,7 @@ def _always_different(digits: Digits) -> dict[str, Any]:
         "accuracy": float(samples["accuracy"][0]),
     }
     measured |= {"log_loss": None, "log_loss_recalibrated": math.log(2)}
-    return _with_intervals(measured | {f"match_accuracy_{k}": 0.0 for k in REFERENCES}, samples)
+    return _with_intervals(measured | {f"match_accuracy_{k}": 0.0 for k in MATCH_REFERENCES}, samples)
 
 
 def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Samples]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """One image against references of every class: how it resembles each, and which it is, if any."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from siamese_mnist.data import Digits
+from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
 
 REFERENCES = 20  # a class
@@ -23,16 +24,14 @@ def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
     return log_odds[:, references].mean(2)
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A class learned from examples alone: float images (N, 1, 28, 28) in [0, 1] and their embeddings (N, D)."""
 
     images: Tensor
     embeddings: Tensor
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """Scores by name, in the order of classes and symbols, and the name that wins, if one is like enough.
 
     The score of a class is the similarity at the mean log-odds of its references. Symbols take of it the share by which
@@ -67,21 +66,22 @@ class Matcher:
         A class wins from the model's `rejection_threshold`. Most symbols resemble some digit more than their one
         example in the eyes of a network that saw digits only; its embeddings tell them apart by distance.
         """
-        scores = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
-        enough = {name for name, score in scores.items() if score >= self.model.rejection_threshold}
+        scores = classes = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
         if symbols:
-            to_classes = torch.cdist(embedding, self.embeddings[references.flatten()]).view(references.shape)
+            to_classes = pairwise_distance(embedding, self.embeddings)[0, references]
             to_class = to_classes.kthvalue(min(NEAREST, references.shape[1]), dim=1).values.min()
-            to_symbols = [torch.cdist(embedding, symbol.embeddings).min() for symbol in symbols.values()]
+            to_symbols = [pairwise_distance(embedding, symbol.embeddings).min() for symbol in symbols.values()]
             shares = (-SHARPNESS * torch.stack([to_class, *to_symbols]).clamp(min=1e-6).log()).softmax(0).tolist()
-            scores = {name: score * shares[0] for name, score in scores.items()} | dict(zip(symbols, shares[1:]))
-            for name, symbol in symbols.items():
-                if self.model.similarity(embedding, symbol.embeddings).max() >= self.model.threshold:
-                    enough.add(name)
+            scores = {name: score * shares[0] for name, score in classes.items()} | dict(zip(symbols, shares[1:]))
         best = max(scores, key=scores.__getitem__)
-        return Match(scores, best if best in enough else None)
+        if best in symbols:
+            enough = self.model.similarity(embedding, symbols[best].embeddings).max() >= self.model.threshold
+        else:
+            enough = classes[best] >= self.model.rejection_threshold
+        return Match(scores, best if enough else None)
 
     @torch.no_grad()
-    def verify(self, a: Tensor, b: Tensor) -> tuple[float, float]:
-        """Similarity and Euclidean distance of two embeddings (1, D)."""
-        return self.model.similarity(a, b).item(), torch.linalg.vector_norm(a - b).item()
+    def verify(self, image_a: Tensor, image_b: Tensor) -> tuple[float, float]:
+        """Similarity and Euclidean distance of two images (1, 1, 28, 28)."""
+        a, b = self.model.encode_all(image_a), self.model.encode_all(image_b)
+        return self.model.similarity(a, b).item(), pairwise_distance(a, b).item()

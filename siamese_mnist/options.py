@@ -12,6 +12,7 @@ from siamese_mnist.losses import LOSSES
 from siamese_mnist.sources import SOURCES
 
 LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
+INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
 
 
 def _option(default: Any, help: str, **rest: Any) -> Any:
@@ -24,50 +25,49 @@ class TrainingOptions:
 
     dataset: str = _option("bundled", "where the images come from", choices=tuple(SOURCES))
     data_root: str = _option("data", "the folder of the images, where the dataset needs one", metavar="DIR")
-    images_per_class: int | None = _option(None, "train on this many images of each class", type=int, metavar="N")
-    fraction: float | None = _option(None, "train on this share of the images", type=float, metavar="F")
+    images_per_class: int | None = _option(None, "train on this many images of each class", **INT)
+    fraction: float | None = _option(None, "train on this share of the images", **FLOAT)
     classes: str | None = _option(None, "train on some classes only, such as 0-7 or 3,5", metavar="LIST")
     encoder: str = _option("conv4", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
     loss: str = _option("bce", "what is minimised over all pairs of a batch", choices=tuple(LOSSES))
-    epochs: int = _option(36, "rounds through the training images", type=int, metavar="N")
-    batch_size: int = _option(250, "images in a batch", type=int, metavar="N")
-    lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", type=float, metavar="F")
-    margin: float = _option(2.0, "the contrastive loss keeps classes this far apart", type=float, metavar="F")
+    epochs: int = _option(36, "rounds through the training images", **INT)
+    batch_size: int = _option(250, "images in a batch", **INT)
+    lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
+    margin: float = _option(2.0, "the distance that the contrastive loss wants between classes", **FLOAT)
     augment: bool = _option(True, "change images at random, add strangers", action=argparse.BooleanOptionalAction)
-    seed: int = _option(0, "decides the initial weights, the batches and the augmentation", type=int, metavar="N")
+    seed: int = _option(0, "decides the initial weights, the batches and the augmentation", **INT)
     device: str = _option("auto", "where to compute; auto is CUDA, MPS or CPU", choices=("auto", "cpu", "cuda", "mps"))
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             value, choices = getattr(self, option.name), option.metadata.get("choices")
             if choices and value not in choices:
-                raise InputError(f"{flag(option.name)} {value} is none of {', '.join(choices)}")
+                raise InputError(f"{as_typed(option.name)} {value} is none of {', '.join(choices)}")
         if self.lr is None:
             object.__setattr__(self, "lr", ENCODERS[self.encoder].lr)
         check_root(self.dataset, self.data_root)
         for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
             if getattr(self, name) < least:
-                raise InputError(f"{flag(name)} {getattr(self, name)} is below {least}")
+                raise InputError(f"{as_typed(name)} {getattr(self, name)} is below {least}")
         for name in ("lr", "margin"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{flag(name)} {getattr(self, name):g} is not above 0 and finite")
+                raise InputError(f"{as_typed(name)} {getattr(self, name):g} is not above 0 and finite")
         if HEADS[self.head].needs_training and not LOSSES[self.loss].trains_head:
-            raise InputError(
-                f"--head {self.head} learns nothing from --loss {self.loss} alone; use --loss both, or --head distance"
-            )
+            way_out = "use --loss both, or --head distance"
+            raise InputError(f"--head {self.head} learns nothing from --loss {self.loss} alone; {way_out}")
 
-    def as_flags(self) -> str:
-        """The command line's arguments that differ from the defaults."""
-        words: list[str] = []
+    def as_command(self) -> str:
+        """The command that trains so: the options that differ from the defaults."""
+        words = ["python train.py"]
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
             if value != (ENCODERS[self.encoder].lr if option.name == "lr" else option.default):
-                words += [f"--no-{option.name}"] if value is False else [flag(option.name), str(value)]
+                words.append(f"--no-{option.name}" if value is False else f"{as_typed(option.name)} {value}")
         return " ".join(words)
 
 
-def flag(name: str) -> str:
+def as_typed(name: str) -> str:
     """An option's name as it is typed."""
     return "--" + name.replace("_", "-")
 
@@ -82,20 +82,15 @@ def script_parser(doc: str) -> argparse.ArgumentParser:
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Adds the fields of TrainingOptions; those not given are left out of the parsed namespace."""
     for option in dataclasses.fields(TrainingOptions):
-        rest = {**option.metadata, "default": argparse.SUPPRESS}
-        if option.default not in (None, True):
-            rest["help"] += f" (default: {option.default})"
-        parser.add_argument(flag(option.name), dest=option.name, **rest)
+        default = "" if option.default in (None, True) else f" (default: {option.default})"
+        rest = {**option.metadata, "help": option.metadata["help"] + default, "default": argparse.SUPPRESS}
+        parser.add_argument(as_typed(option.name), dest=option.name, **rest)
 
 
-def add_weights(parser: argparse.ArgumentParser) -> None:
-    """Adds WEIGHTS, which `runs.find_weights` takes."""
-    meant = "a run, a folder of weights, or owner/name on the Hub (default: the newest run)"
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=meant)
-
-
-def add_data(parser: argparse.ArgumentParser, meant: str) -> None:
-    """Adds --dataset and --data-root, which `choose_data` takes; `meant` says what they are for."""
+def add_weights_and_data(parser: argparse.ArgumentParser, meant: str) -> None:
+    """Adds WEIGHTS for `runs.find_weights`, --dataset and --data-root for `choose_data`; `meant` says what they are."""
+    weights = "a run, a folder of weights, or owner/name on the Hub (default: the newest run)"
+    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=weights)
     parser.add_argument("--dataset", choices=tuple(SOURCES), help=meant)
     parser.add_argument("--data-root", metavar="DIR", help="the folder of the images (default: as in training)")
 

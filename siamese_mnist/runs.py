@@ -1,9 +1,8 @@
 """The folder of a run: its options, its last and best weights, the state to go on from; and which weights are meant."""
 
-import csv
-import dataclasses
 import io
 import json
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,19 @@ from siamese_mnist.errors import InputError
 from siamese_mnist.figures import plot_curves, save
 from siamese_mnist.files import mend_folder, write_folder, write_whole
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.options import TrainingOptions, flag
+from siamese_mnist.options import TrainingOptions, as_typed
 
 RUNS, RELEASED = Path("runs"), Path("weights")
 CONFIG, STATE, HISTORY, CURVES, LAST, BEST = "config.json", "state.pt", "history.csv", "curves.png", "last", "best"
 History = list[dict[str, float]]  # a row an epoch
 
 
+@dataclass(frozen=True)
 class Run:
     """A run's folder. `state.pt` is written last in an epoch: what it does not speak of has not happened."""
 
-    def __init__(self, folder: Path, options: TrainingOptions) -> None:
-        self.folder, self.options = folder, options
+    path: Path
+    options: TrainingOptions
 
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
@@ -45,48 +45,44 @@ class Run:
             options = TrainingOptions(**json.loads(path.read_text()))
         except FileNotFoundError as error:
             raise InputError(f"{folder}: holds no run (no {CONFIG}); leave --resume out to start one") from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}; start a new run") from error
         except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: holds no options of a run; name the run's folder, or start a new run") from error
+            reason = error if isinstance(error, InputError) else "holds no options of a run"
+            raise InputError(f"{path}: {reason}; name another run's folder, or start a new run") from error
         for name, value in given.items():
             if value != (kept := getattr(options, name)):
                 raise InputError(
-                    f"{flag(name)} {value} differs from the run's {kept}; leave it out, or start a new run"
+                    f"{as_typed(name)} {value} differs from the run's {kept}; leave it out, or start a new run"
                 )
         return cls(Path(folder), options)
 
     def begin(self) -> None:
         """Writes the options, which make the folder a run, and mends what a killed process left unfinished."""
         for name in (LAST, BEST):
-            mend_folder(self.folder / name)
-        if not (self.folder / CONFIG).exists():
-            write_whole(self.folder / CONFIG, json.dumps(dataclasses.asdict(self.options), indent=2) + "\n")
+            mend_folder(self.path / name)
+        if not (self.path / CONFIG).exists():
+            write_whole(self.path / CONFIG, json.dumps(asdict(self.options), indent=2) + "\n")
 
     def load_state(self, device: torch.device) -> dict[str, Any] | None:
         """What `save_epoch` was given last, or None before the first epoch has ended."""
-        path = self.folder / STATE
-        if not path.exists():
+        state = self.path / STATE
+        if not state.exists():
             return None
         try:
-            return torch.load(path, map_location=device, weights_only=True)
+            return torch.load(state, map_location=device, weights_only=True)
         except Exception as error:  # torch.load raises whatever its reader meets in a damaged file
-            raise InputError(f"{path}: damaged ({type(error).__name__}); start a new run") from error
+            raise InputError(f"{state}: damaged ({type(error).__name__}); start a new run") from error
 
     def save_epoch(self, model: SiameseNetwork, history: History, state: dict[str, Any]) -> None:
         """Weights, history and curves of the last epoch in `history`, then the state, which makes them count."""
         best = best_epoch(history)
         for name in (LAST, BEST) if best == len(history) else (LAST,):
-            write_folder(self.folder / name, model.save_pretrained)
-        table = io.StringIO()
-        writer = csv.DictWriter(table, history[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-        write_whole(self.folder / HISTORY, table.getvalue())
-        save(plot_curves(history, best), self.folder / CURVES, dpi=100)
+            write_folder(self.path / name, model.save_pretrained)
+        rows = [history[0].keys(), *(row.values() for row in history)]
+        write_whole(self.path / HISTORY, "".join(",".join(map(str, row)) + "\n" for row in rows))
+        save(plot_curves(history, best), self.path / CURVES, dpi=100)
         buffer = io.BytesIO()
         torch.save({**state, "history": history}, buffer)
-        write_whole(self.folder / STATE, buffer.getvalue())
+        write_whole(self.path / STATE, buffer.getvalue())
 
 
 def best_epoch(history: History) -> int:
@@ -109,8 +105,7 @@ def find_weights(named: str | None) -> str:
         if (folder / LAST).is_dir() and not (folder / BEST).is_dir():
             raise InputError(f"{named}: was killed while it wrote {BEST}/; python train.py --resume {named} mends it")
         return str(folder / BEST) if (folder / BEST).is_dir() else named
-    newest = max(RUNS.glob(f"*/{BEST}/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None)
-    if newest is not None:
+    if newest := max(RUNS.glob(f"*/{BEST}/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None):
         return str(newest.parent)
     if RELEASED.is_dir():
         return str(RELEASED)

@@ -137,8 +137,10 @@ def test_a_run_goes_on_with_its_own_options_alone(tmp_path):
 
 def test_options_come_back_from_the_command_that_they_tell():
     options = TrainingOptions(encoder="conv2", lr=0.5, augment=False, images_per_class=30, seed=3)
-    assert options.as_flags() == "--images-per-class 30 --encoder conv2 --lr 0.5 --no-augment --seed 3"
-    assert TrainingOptions().as_flags() == TrainingOptions(lr=0.01).as_flags() == ""
+    assert (
+        options.as_command() == "python train.py --images-per-class 30 --encoder conv2 --lr 0.5 --no-augment --seed 3"
+    )
+    assert TrainingOptions().as_command() == TrainingOptions(lr=0.01).as_command() == "python train.py"
 
 
 def test_an_evaluation_lies_beside_its_weights_and_hides_none_on_the_hub(trained_run, tmp_path):

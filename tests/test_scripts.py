@@ -17,7 +17,7 @@ from conftest import REPOSITORY, assert_one_line_error, heed_interrupts
 from PIL import Image
 
 from siamese_mnist import InputError, SiameseNetwork
-from siamese_mnist.options import TrainingOptions, flag
+from siamese_mnist.options import TrainingOptions, as_typed
 
 QUICK = ("--images-per-class", 12, "--epochs", 3, "--batch-size", 60)
 
@@ -263,7 +263,7 @@ def test_help_shows_every_option_with_its_default(run_script):
     assert done.returncode == 0
     text = " ".join(done.stdout[done.stdout.index("\noptions:") :].split())
     for option in dataclasses.fields(TrainingOptions):
-        told = text[text.index(f" {flag(option.name)}") :]
+        told = text[text.index(f" {as_typed(option.name)}") :]
         default = "0.01 for conv4" if option.name == "lr" else option.default
         assert default in (None, True) or f"(default: {default}" in told[: told.index(")") + 1]
     assert " --out " in text

@@ -1,29 +1,25 @@
 """The page: match a drawing, compare two, teach a symbol; and the same for programs."""
 
-import dataclasses
 import html
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import matplotlib
 import torch
-from PIL import Image
 from torch import Tensor
 
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
-from siamese_mnist.matching import Match, Matcher, Symbol
+from siamese_mnist.matching import Matcher, Symbol
 from siamese_mnist.page import markup
 from siamese_mnist.page.sketchpad import data_url, open_drawing, open_image, sketchpad
 
 matplotlib.use("Agg")  # else Gradio looks for a display at the first drawing, for which it waits a second
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
-LARGEST_UPLOAD = "20mb"
-STYLE = Path(__file__).with_name("page.css")
 LIVE = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 
 
@@ -39,12 +35,6 @@ def _prepare(drawing: Any) -> Tensor | None:
     """A sketchpad's value as an image (1, 1, 28, 28), None while it is blank."""
     image = open_drawing(drawing)
     return None if image is None else prepare_drawing(image)
-
-
-def _open(path: str | None) -> Image.Image:
-    if path is None:
-        raise InputError("no image file was given")
-    return open_image(path)
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,6 @@ class Page:
         self.newcomer = Visitor(matcher.sample(torch.Generator().manual_seed(0)))
         digits = all(len(name) == 1 and name.isdigit() for name in matcher.names)
         self.kind = "digit" if digits else "symbol"
-        self.hint = f"Draw a {self.kind}: see here which it resembles"
 
     def show_match(self, drawing: Any, visitor: Visitor) -> str:
         """The panel of a drawing's scores."""
@@ -72,68 +61,83 @@ class Page:
         except InputError as error:
             return self._panel(visitor, str(error))
         if prepared is None:
-            return self._panel(visitor, self.hint)
+            return self._panel(visitor, f"Draw a {self.kind}: see here which it resembles")
         found = self.matcher.match(self.model.encode_all(prepared), visitor.references, visitor.symbols)
         return self._panel(visitor, markup.describe(found), found, prepared)
 
     def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
         """Draws new references, and scores the drawing against them."""
-        visitor = dataclasses.replace(visitor, references=self.matcher.sample())
+        visitor = replace(visitor, references=self.matcher.sample())
         return visitor, self.show_match(drawing, visitor)
 
     def show_verdict(self, left: Any, right: Any) -> str:
         """The panel of the verdict on two drawings."""
+        sentence, compared, threshold = f"Draw a {self.kind} on each side", None, self.model.threshold
         try:
             a, b = _prepare(left), _prepare(right)
+            if a is not None and b is not None:
+                compared = self.matcher.verify(a, b)
+                sentence = f"1: the same {self.kind}" if compared[0] >= threshold else f"0: different {self.kind}s"
         except InputError as error:
-            return markup.verify_panel(str(error), None, self.model.threshold)
-        if a is None or b is None:
-            return markup.verify_panel(f"Draw a {self.kind} on each side", None, self.model.threshold)
-        compared = self._compare(a, b)
-        same = compared[0] >= self.model.threshold
-        sentence = f"1: the same {self.kind}" if same else f"0: different {self.kind}s"
-        return markup.verify_panel(sentence, compared, self.model.threshold)
+            sentence = str(error)
+        return markup.verify_panel(sentence, compared, threshold)
 
     def random_image(self) -> str:
         """One of the images that references are drawn from, as a sketchpad's value."""
         return data_url(markup.picture(self.matcher.digits.images[torch.randint(len(self.matcher.digits), ())]))
 
     def teach(self, drawing: Any, name: Any, visitor: Visitor) -> tuple[Visitor, Any, str, str]:
-        """Adds an example of a symbol; gives the visitor, the pad's next value, the list of symbols, the panel."""
-        name = " ".join(str(name or "").split())
+        """Adds an example of a symbol; returns the visitor, the pad's next value, the list of symbols, the panel."""
+        name, pad = " ".join(str(name or "").split()), ""
         try:
             visitor = self._learn(_prepare(drawing), name, visitor)
+            sentence = f"Learned “{name}”. Draw it again: is it known?"
         except InputError as error:
-            return visitor, gr.skip(), markup.symbol_list(visitor.symbols), self._panel(visitor, str(error))
-        learned = f"Learned “{name}”. Draw it again: is it known?"
-        return visitor, "", markup.symbol_list(visitor.symbols), self._panel(visitor, learned)
+            sentence, pad = str(error), gr.skip()
+        return visitor, pad, markup.symbol_list(visitor.symbols), self._panel(visitor, sentence)
+
+    def _learn(self, image: Tensor | None, name: str, visitor: Visitor) -> Visitor:
+        known = visitor.symbols.get(name)
+        if image is None:
+            raise InputError("draw an example first")
+        if not 1 <= len(name) <= LONGEST_NAME:
+            raise InputError(f"give it a name of 1 to {LONGEST_NAME} characters")
+        if name in self.matcher.names:
+            raise InputError(f"{name} is known already: give it another name")
+        if known is None and len(visitor.symbols) == MOST_SYMBOLS:
+            raise InputError(f"{MOST_SYMBOLS} symbols are the most: forget them to start anew")
+        if known is not None and len(known.images) == MOST_EXAMPLES:
+            raise InputError(f"{MOST_EXAMPLES} examples are the most: draw it now, and see it matched")
+        images = image if known is None else torch.cat([known.images, image])
+        return replace(visitor, symbols={**visitor.symbols, name: Symbol(images, self.model.encode_all(images))})
 
     def forget(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str, str]:
         """Forgets all symbols."""
-        visitor = dataclasses.replace(visitor, symbols={})
+        visitor = replace(visitor, symbols={})
         return visitor, markup.symbol_list({}), self.show_match(drawing, visitor)
 
     def match_file(self, image: str | None) -> dict[str, Any]:
         """An image file: which class wins or null, its similarity to each class, and what the network saw."""
         with _errors_for_clients():
-            prepared = prepare_drawing(_open(image))
+            prepared = prepare_drawing(open_image(image))
             found = self.matcher.match(self.model.encode_all(prepared), self.newcomer.references, {})
             return {"winner": found.winner, "scores": found.scores, "prepared": data_url(markup.picture(prepared))}
 
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
         """Two image files: same (1 or 0), their similarity, their distance, and the threshold that decides."""
         with _errors_for_clients():
-            similarity, distance = self._compare(prepare_drawing(_open(image_a)), prepare_drawing(_open(image_b)))
-            threshold = self.model.threshold
-            return {
-                "same": int(similarity >= threshold),
-                "similarity": similarity,
-                "distance": distance,
-                "threshold": threshold,
-            }
+            images = (prepare_drawing(open_image(image)) for image in (image_a, image_b))
+            similarity, distance = self.matcher.verify(*images)
+            verdict = {"same": int(similarity >= self.model.threshold), "similarity": similarity, "distance": distance}
+            return verdict | {"threshold": self.model.threshold}
+
+    def _panel(self, visitor: Visitor, sentence: str, *scored: Any) -> str:
+        shown = dict(zip(self.matcher.names, self.matcher.digits.images[visitor.references[:, 0]]))
+        shown |= {name: symbol.images[0] for name, symbol in visitor.symbols.items()}
+        return markup.match_panel(sentence, shown, visitor.references.shape[1], *scored)
 
     def serve(self, host: str = "127.0.0.1", port: int | None = None, share: bool = False) -> tuple[gr.Blocks, str]:
-        """Serves the page in the background; gives the app, to be closed, and its address. OSError if it cannot."""
+        """Serves the page in the background; returns the app, to be closed, and its address. OSError if it cannot."""
         app = self.build()
         _, local, public = app.launch(
             server_name=host,
@@ -142,11 +146,11 @@ class Page:
             prevent_thread_lock=True,
             quiet=True,
             footer_links=["api"],
-            max_file_size=LARGEST_UPLOAD,
+            max_file_size="20mb",
             enable_monitoring=False,
             ssr_mode=False,
             theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-            css_paths=STYLE,
+            css_paths=Path(__file__).with_name("page.css"),
         )
         return app, public or local
 
@@ -154,11 +158,8 @@ class Page:
         """The page as a Gradio app, not launched yet."""
         with gr.Blocks(title="Siamese MNIST", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
             visitor = gr.State(self.newcomer, time_to_live=3600)
-            gr.HTML(
-                f"<h1>Which {self.kind} does it resemble?</h1>"
-                "<p>Draw one: a siamese network compares it with real ones.</p>",
-                elem_classes="about",
-            )
+            title = f"<h1>Which {self.kind} does it resemble?</h1>"
+            gr.HTML(f"{title}<p>Draw one: a siamese network compares it with real ones.</p>", elem_classes="about")
             with gr.Tab(f"Match a {self.kind}"):
                 match_pad, match_panel = self._build_match(visitor)
             with gr.Tab("Same or different?"):
@@ -167,7 +168,10 @@ class Page:
                 for lesson in self._build_teach(visitor):
                     lesson.then(self.show_match, [match_pad, visitor], match_panel, **LIVE)
             gr.HTML(f'<p class="weights">{html.escape(self.weights)}</p>')
-            self._build_api()
+            files = [gr.File(visible=False, label=label) for label in ("image", "image_a", "image_b")]
+            answers = [gr.JSON(visible=False, label=label) for label in ("match", "verdict")]
+            gr.Button(visible=False).click(self.match_file, files[0], answers[0], api_name="match")
+            gr.Button(visible=False).click(self.verify_files, files[1:], answers[1], api_name="verify")
         return app
 
     def _build_match(self, visitor: gr.State) -> tuple[gr.HTML, gr.HTML]:
@@ -181,8 +185,8 @@ class Page:
         return pad, panel
 
     def _build_verify(self) -> None:
+        pads, buttons = [], []
         with gr.Row(elem_classes="pads"):
-            pads, buttons = [], []
             for name in ("left", "right"):
                 with gr.Column():
                     pads.append(sketchpad(f"The {name} {self.kind}", "Draw here", elem_id=f"{name}-pad"))
@@ -204,40 +208,6 @@ class Page:
                 start = self._panel(self.newcomer, "Draw a symbol, name it, teach it; then draw it again")
                 panel = gr.HTML(start, elem_id="teach-panel", apply_default_css=False)
         pad.input(self.show_match, [pad, visitor], panel, **LIVE)
-        return [
-            gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], [visitor, pad, taught, panel], **LIVE),
-            forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE),
-        ]
-
-    def _build_api(self) -> None:
-        files = [gr.File(visible=False, label=label) for label in ("image", "image_a", "image_b")]
-        answers = [gr.JSON(visible=False, label=label) for label in ("match", "verdict")]
-        gr.Button(visible=False).click(self.match_file, files[0], answers[0], api_name="match")
-        gr.Button(visible=False).click(self.verify_files, files[1:], answers[1], api_name="verify")
-
-    def _learn(self, image: Tensor | None, name: str, visitor: Visitor) -> Visitor:
-        known = visitor.symbols.get(name)
-        if image is None:
-            raise InputError("draw an example first")
-        if not 1 <= len(name) <= LONGEST_NAME:
-            raise InputError(f"give it a name of 1 to {LONGEST_NAME} characters")
-        if name in self.matcher.names:
-            raise InputError(f"{name} is known already: give it another name")
-        if known is None and len(visitor.symbols) == MOST_SYMBOLS:
-            raise InputError(f"{MOST_SYMBOLS} symbols are the most: forget them to start anew")
-        if known is not None and len(known.images) == MOST_EXAMPLES:
-            raise InputError(f"{MOST_EXAMPLES} examples are the most: draw it now, and see it matched")
-        embedding = self.model.encode_all(image)
-        if known is not None:
-            image, embedding = torch.cat([known.images, image]), torch.cat([known.embeddings, embedding])
-        return dataclasses.replace(visitor, symbols={**visitor.symbols, name: Symbol(image, embedding)})
-
-    def _panel(
-        self, visitor: Visitor, sentence: str, match: Match | None = None, prepared: Tensor | None = None
-    ) -> str:
-        shown = dict(zip(self.matcher.names, self.matcher.digits.images[visitor.references[:, 0]]))
-        shown |= {name: symbol.images[0] for name, symbol in visitor.symbols.items()}
-        return markup.match_panel(sentence, shown, visitor.references.shape[1], match, prepared)
-
-    def _compare(self, a: Tensor, b: Tensor) -> tuple[float, float]:
-        return self.matcher.verify(self.model.encode_all(a), self.model.encode_all(b))
+        shown = [visitor, pad, taught, panel]
+        lesson = gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], shown, **LIVE)
+        return [lesson, forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE)]

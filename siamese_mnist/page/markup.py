@@ -20,30 +20,25 @@ def picture(image: Tensor) -> Image.Image:
 
 
 def match_panel(
-    sentence: str, shown: Mapping[str, Tensor], references: int, match: Match | None, prepared: Tensor | None
+    sentence: str, shown: Mapping[str, Tensor], references: int, match: Match | None = None, seen: Tensor | None = None
 ) -> str:
-    """The sentence, a card for each name in `shown` with its image and score, and what the network saw."""
-    seen = '<span class="blank" aria-hidden="true"></span>'
-    if prepared is not None:
-        seen = _image(prepared, "Your drawing as the network sees it")
-    cards = "".join(_card(name, image, match) for name, image in shown.items())
+    """The sentence, a card for each name in `shown` with its image and score, and the image that the network saw."""
+    blank = '<span class="blank" aria-hidden="true"></span>'
+    drawing = blank if seen is None else _image(seen, "Your drawing as the network sees it")
     return f"""{_sentence(sentence)}
-<ol class="cards">{cards}</ol>
-<div class="seen">{seen}<span>What the network sees: your drawing, cropped, centred, its stroke brought to MNIST's
+<ol class="cards">{"".join(_card(name, image, match) for name, image in shown.items())}</ol>
+<div class="seen">{drawing}<span>What the network sees: your drawing, cropped, centred, its stroke brought to MNIST's
 width. A bar is the similarity to {references} images of a class, one of which is shown.</span></div>"""
 
 
 def describe(match: Match) -> str:
     """One sentence, such as "Looks like a 7 (0.98); next 1 (0.21)"."""
-    order = sorted(match.scores, key=match.scores.__getitem__, reverse=True)
+    first, second = sorted(match.scores, key=match.scores.__getitem__, reverse=True)[:2]
     if match.winner is None:
         kind = "digit" if all(map(_is_digit, match.scores)) else "symbol here"
-        return f"Not like any {kind}; nearest is {order[0]} ({match.scores[order[0]]:.2f})"
-    following = next(name for name in order if name != match.winner)
-    winner = (
-        f"{'an' if match.winner == '8' else 'a'} {match.winner}" if _is_digit(match.winner) else f"“{match.winner}”"
-    )
-    return f"Looks like {winner} ({match.scores[match.winner]:.2f}); next {following} ({match.scores[following]:.2f})"
+        return f"Not like any {kind}; nearest is {first} ({match.scores[first]:.2f})"
+    winner = f"{'an' if first == '8' else 'a'} {first}" if _is_digit(first) else f"“{first}”"
+    return f"Looks like {winner} ({match.scores[first]:.2f}); next {second} ({match.scores[second]:.2f})"
 
 
 def verify_panel(sentence: str, compared: tuple[float, float] | None, threshold: float) -> str:
@@ -64,10 +59,8 @@ def symbol_list(symbols: Mapping[str, Symbol]) -> str:
     """The taught symbols with their examples."""
     if not symbols:
         return '<p class="taught">Nothing taught yet. One example is enough; up to five make it surer.</p>'
-    items = "".join(
-        f"<li><strong>{html.escape(name)}</strong>{''.join(_image(image, '') for image in symbol.images)}</li>"
-        for name, symbol in symbols.items()
-    )
+    images = {name: "".join(_image(image, "") for image in symbol.images) for name, symbol in symbols.items()}
+    items = "".join(f"<li><strong>{html.escape(name)}</strong>{shown}</li>" for name, shown in images.items())
     return f'<ul class="taught">{items}</ul>'
 
 
@@ -80,10 +73,8 @@ def _is_digit(name: str) -> bool:
 
 
 def _card(name: str, image: Tensor, match: Match | None) -> str:
-    label = html.escape(name)
-    won = match is not None and match.winner == name
-    score = match.scores[name] if match else 0
-    text = f"{score:.2f}" if match else "–"
+    label, won = html.escape(name), match is not None and match.winner == name
+    score, text = (match.scores[name], f"{match.scores[name]:.2f}") if match else (0, "–")
     return (
         f'<li class="card{" winner" if won else ""}">{_image(image, f"reference {label}")}'
         f'<strong title="{label}">{label}{TICK if won else ""}</strong>'

@@ -16,37 +16,21 @@ CANVAS, BRUSH = 280, 16  # pixels
 LONGEST_URL = 4_000_000  # characters
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 PREFIX = "data:image/png;base64,"
-HERE = Path(__file__).parent
-TEMPLATE = """
-<div class="sketchpad" role="group" aria-label="{label}">
-  <div class="paper">
-    <canvas width="{size}" height="{size}" data-brush="{brush}" tabindex="0" role="application"
-      aria-label="{label}: draw with mouse, pen or finger; or move with the arrow keys, Space puts the pen down and up"
-    ></canvas>
-    <span class="hint" role="status">{hint}</span><span class="cursor" aria-hidden="true"></span>
-  </div>
-  <div class="tools">
-    <button type="button" class="undo">Undo</button>
-    <button type="button" class="clear">Clear</button>
-    <button type="button" class="upload" title="or paste an image, or drop one here">Upload</button>
-    <input type="file" accept="image/*" aria-label="{label}: image file" hidden>
-  </div>
-</div>
-"""
 
 
 def sketchpad(label: str, hint: str, elem_id: str) -> gr.HTML:
     """A canvas of 280 × 280 whose value is a PNG data URL, "" while it is blank; `input` comes at each pen-up.
 
-    A function, for Gradio writes a stub file beside the source of each subclass of its components.
+    A function, since Gradio writes a stub file beside the source of each subclass of its components.
     """
+    template, style, script = (Path(__file__).with_suffix(suffix).read_text() for suffix in (".html", ".css", ".js"))
     words = {"label": html.escape(label), "hint": html.escape(hint)}
     return gr.HTML(
         value="",
         label=label,
-        html_template=TEMPLATE.format(size=CANVAS, brush=BRUSH, **words),
-        css_template=(HERE / "sketchpad.css").read_text(),
-        js_on_load=(HERE / "sketchpad.js").read_text(),
+        html_template=template.format(size=CANVAS, brush=BRUSH, **words),
+        css_template=style,
+        js_on_load=script,
         apply_default_css=False,
         elem_id=elem_id,
     )
@@ -54,29 +38,26 @@ def sketchpad(label: str, hint: str, elem_id: str) -> gr.HTML:
 
 def open_drawing(value: Any) -> Image.Image | None:
     """The image of a sketchpad's value, None while it is blank. InputError if the value is none of a sketchpad's."""
-    if value is None or value == "":
+    if value in (None, ""):
         return None
     if not isinstance(value, str) or not value.startswith(PREFIX) or len(value) > LONGEST_URL:
         raise InputError(f"a drawing is a PNG data URL of at most {LONGEST_URL:,} characters")
     try:
-        content = base64.b64decode(value.removeprefix(PREFIX), validate=True)
-    except ValueError as error:
+        return open_image(io.BytesIO(base64.b64decode(value.removeprefix(PREFIX), validate=True)))
+    except base64.binascii.Error as error:
         raise InputError(f"the drawing is not in base 64 ({error})") from error
-    return open_image(io.BytesIO(content))
 
 
 def open_image(file: Any) -> Image.Image:
     """The image of a path or file object, decoded only if its size can be used. InputError if it is none."""
     try:
         image = Image.open(file, formats=FORMATS)
-        if max(image.size) > LARGEST:
-            raise InputError(f"{image.width} × {image.height} pixels; at most {LARGEST:,} a side can be used")
-        image.load()
-    except InputError:
-        raise
+        if max(image.size) <= LARGEST:
+            image.load()
+            return image
     except Exception as error:  # Pillow raises whatever its readers meet in a damaged file
         raise InputError(f"no whole image in one of the formats {', '.join(FORMATS)}") from error
-    return image
+    raise InputError(f"{image.width} × {image.height} pixels; at most {LARGEST:,} a side can be used")
 
 
 def data_url(image: Image.Image) -> str:
