@@ -60,16 +60,13 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
 def describe(weights: str, model: SiameseNetwork) -> str:
     """Which weights these are, with their equal error rate."""
     facts, metrics = model.training_facts, evaluation_folder(weights) / "metrics.json"
-    words = f"Weights: {weights}"
-    if facts:
-        words += f", trained on {facts['images']:,} {facts['dataset']} images"
+    trained = f", trained on {facts['images']:,} {facts['dataset']} images" if facts else ""
+    eer = f"EER {facts['validation_eer']:.2%} on validation images" if "validation_eer" in facts else "EER not measured"
     measured = json.loads(metrics.read_text()) if metrics.is_file() else {}
-    whole = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
-    if whole and Path(measured["weights"]) == Path(weights):
-        return f"{words}; EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
-    if "validation_eer" in facts:
-        return f"{words}; EER {facts['validation_eer']:.2%} on validation images"
-    return f"{words}; EER not measured, evaluate.py does"
+    of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
+    if of_all and Path(measured["weights"]) == Path(weights):
+        eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+    return f"Weights: {weights}{trained}; {eer}"
 
 
 def parse_arguments() -> argparse.Namespace:

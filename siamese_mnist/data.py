@@ -42,18 +42,18 @@ class Digits(Dataset):
 
     @property
     def names(self) -> list[str]:
-        """The names of the classes that occur, in order."""
+        """The names of these classes."""
         return [self.class_names[label] for label in self.classes]
 
     @property
     def members(self) -> list[Tensor]:
-        """The indices of the images of each class that occurs."""
+        """The indices of the images of each of these classes."""
         return [torch.where(self.labels == label)[0] for label in self.classes]
 
     @property
     def class_indices(self) -> Tensor:
-        """For each image the place of its class in `classes`, (N,)."""
-        return torch.searchsorted(torch.tensor(self.classes), self.labels)
+        """For each image the place of its class among these, (N,)."""
+        return self.labels.unique(return_inverse=True)[1]
 
 
 def load_digits(
@@ -87,30 +87,28 @@ def load_digits(
 def _parse_classes(classes: str | Sequence[str | int], names: tuple[str, ...]) -> list[int]:
     """Labels of "0-7", "8,9" or a sequence of class names."""
     order = sorted(names, key=int) if all(name.isdecimal() for name in names) else names  # folders sort 10 before 2
-    chosen: list[int] = []
-    for item in classes.split(",") if isinstance(classes, str) else map(str, classes):
-        first, dash, last = item.strip().partition("-")
-        if item.strip() in names:
-            chosen.append(names.index(item.strip()))
-        elif dash and first in names and last in names and order.index(first) <= order.index(last):
-            chosen.extend(map(names.index, order[order.index(first) : order.index(last) + 1]))
-        else:
+    chosen: list[str] = []
+    for item in map(str.strip, classes.split(",") if isinstance(classes, str) else map(str, classes)):
+        first, last = (item, item) if item in names else item.split("-") if item.count("-") == 1 else ("", "")
+        if not {first, last} <= set(names) or order.index(first) > order.index(last):
             raise InputError(f"class {item!r} is none of {', '.join(names[:20])}")
-    return chosen
+        chosen += order[order.index(first) : order.index(last) + 1]
+    return [names.index(name) for name in chosen]
 
 
 def _subset(digits: Digits, images_per_class: int | None, fraction: float | None) -> Digits:
     if images_per_class is not None and fraction is not None:
         raise InputError("images per class and fraction exclude each other; give one of them")
-    if fraction is not None and not 0 < fraction <= 1:
-        raise InputError(f"fraction {fraction:g} is not above 0 and at most 1")
+    if fraction is not None:
+        if not 0 < fraction <= 1:
+            raise InputError(f"fraction {fraction:g} is not above 0 and at most 1")
+        count = max(SMALLEST_PART, round(fraction * len(digits) / len(digits.classes)))
+        return digits if fraction == 1 else digits.at_most(count)
     if images_per_class is None:
-        if fraction in (None, 1):
-            return digits
-        return digits.at_most(max(SMALLEST_PART, round(fraction * len(digits) / len(digits.classes))))
-    if images_per_class < SMALLEST_PART:
-        raise InputError(f"{images_per_class} images per class are too few; a pair of the same class needs two")
+        return digits
     smallest = min(map(len, digits.members))
-    if images_per_class > smallest:
-        raise InputError(f"{images_per_class} images per class were asked for, and the smallest class has {smallest}")
+    if not SMALLEST_PART <= images_per_class <= smallest:
+        raise InputError(
+            f"{images_per_class} images per class are not {SMALLEST_PART} to {smallest}, the smallest class"
+        )
     return digits.at_most(images_per_class)

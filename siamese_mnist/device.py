@@ -22,11 +22,8 @@ def pick_device(name: str) -> torch.device:
 
 def bf16_autocast(device: torch.device) -> torch.autocast:
     """Convolutions in bfloat16 where the hardware has it, in float32 elsewhere."""
-    if device.type == "cuda":
-        enabled = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        enabled = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-    else:
-        enabled = False
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    on_cpu = device.type == "cpu" and {"amx_bf16", "avx512_bf16"} & {
+        k for k, v in torch.cpu.get_capabilities().items() if v
+    }
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(on_cuda or on_cpu))

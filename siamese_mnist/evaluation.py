@@ -31,12 +31,11 @@ class Scoring(NamedTuple):
         return torch.tensor(self.threshold).logit(eps=1e-12).item()
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """What is kept of a way to score pairs that the network is compared with."""
+class Baseline(NamedTuple):
+    """A way to score pairs that the network is compared with: its metrics, its false alarms and hits."""
 
-    metrics: dict[str, Any]  # as metrics.json has them
-    roc: tuple[np.ndarray, np.ndarray] | None = None  # false alarms and hits along the thresholds
+    metrics: dict[str, Any]
+    roc: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,44 +56,43 @@ class Evaluation:
 
 def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, seed: int) -> Evaluation:
     """The network's similarity, beside baselines that are calibrated on validation digits."""
-    pixels, unseen = digits.images.flatten(1), validation.images.flatten(1)
+    unseen = validation.images.flatten(1)
     (scale, offset), threshold, _ = fit(_cosine(unseen, unseen), validation.labels)
     torch.manual_seed(seed)
     untrained = SiameseNetwork(model.encoder_name, model.head_name).to(model.device)
     calibrate(untrained, validation)
+    cosine = Scoring("pixel_cosine", digits.images.flatten(1), lambda a, b: _cosine(a, b) * scale + offset, threshold)
+    chance = Scoring("untrained", untrained.encode_all(digits.images), untrained.logits, untrained.threshold)
     baselines = {"always_different": Baseline(_always_different(digits))}
-    for scoring in (
-        Scoring("pixel_cosine", pixels, lambda a, b: _cosine(a, b) * scale + offset, threshold),
-        Scoring("untrained", untrained.encode_all(digits.images), untrained.logits, untrained.threshold),
-    ):
+    for scoring in (cosine, chance):
         one = evaluate(digits, scoring, {}, seed)
         baselines[scoring.name] = Baseline(one.metrics, metrics.roc_curve(one.positives, one.negatives))
         del one  # a matrix of all pairs is large
-    embeddings = model.encode_all(digits.images, "encoding")
-    return evaluate(digits, Scoring("this_network", embeddings, model.logits, model.threshold), baselines, seed)
+    own = Scoring("this_network", model.encode_all(digits.images, "encoding"), model.logits, model.threshold)
+    return evaluate(digits, own, baselines, seed)
 
 
 def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], seed: int) -> Evaluation:
     """Scores all pairs of the digits in one way, and measures it."""
     labels, at = digits.class_indices, scoring.log_odds_threshold
     log_odds = allpairs.score_all_pairs(scoring.embeddings, scoring.score, scoring.name.replace("_", " "))
-    positives, negatives = allpairs.sorted_kinds(log_odds, labels)
+    kinds = positives, negatives = allpairs.sorted_kinds(log_odds, labels)
     called_same = allpairs.count_called_same(log_odds, labels, at)
-    misses, alarms = metrics.error_rates(positives, negatives, at)
-    scale, offset = fit_calibration(positives, negatives)
+    misses, alarms = metrics.error_rates(*kinds, at)
+    scale, offset = fit_calibration(*kinds)
     measured: dict[str, Any] = {
-        "auc": metrics.auc(positives, negatives),
-        "eer": metrics.equal_error(positives, negatives)[0],
+        "auc": metrics.auc(*kinds),
+        "eer": metrics.equal_error(*kinds)[0],
         "balanced_accuracy": 1 - (misses + alarms) / 2,
         "accuracy": 1 - float(np.average([misses, alarms], weights=[len(positives), len(negatives)])),
-        "log_loss": metrics.log_loss(positives, negatives),
-        "log_loss_recalibrated": metrics.log_loss(positives, negatives, scale, offset),
+        "log_loss": metrics.log_loss(*kinds),
+        "log_loss_recalibrated": metrics.log_loss(*kinds, scale, offset),
     }
-    samples = bootstrap.sample_accuracies(called_same, labels)
     # Beyond these bounds no pair is confused with one of the other kind; the middle of each kind lies within.
     low = float(min(positives[0], np.median(negatives))) - 1
     high = float(max(negatives[-1], np.median(positives))) + 1
     histograms = allpairs.count_in_bins(log_odds, labels, low, high)
+    samples = bootstrap.sample_accuracies(called_same, labels)
     samples |= bootstrap.sample_curves(histograms, np.linspace(low, high, allpairs.BINS + 1), scale, offset)
     for k in MATCH_REFERENCES:
         name, trials = f"match_accuracy_{k}", allpairs.match_references(log_odds, labels, k, seed)
@@ -102,7 +100,7 @@ def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], s
             samples[name] = bootstrap.sample_matches(*trials)
         measured[name] = float(samples[name][0]) if trials else None  # too few images for k references and a query
     measured = _with_intervals(measured, samples)
-    return Evaluation(digits, scoring, log_odds, called_same, positives, negatives, measured, baselines, seed)
+    return Evaluation(digits, scoring, log_odds, called_same, *kinds, measured, baselines, seed)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -113,15 +111,11 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 def _always_different(digits: Digits) -> dict[str, Any]:
     """The metrics of saying "different" of every pair. Its log-loss is infinite: None."""
     nothing_called_same = torch.zeros(len(digits), len(digits.classes))
-    samples = {"accuracy": bootstrap.sample_accuracies(nothing_called_same, digits.class_indices)["accuracy"]}
-    measured: dict[str, Any] = {
-        "auc": 0.5,
-        "eer": 0.5,
-        "balanced_accuracy": 0.5,
-        "accuracy": float(samples["accuracy"][0]),
-    }
+    samples = bootstrap.sample_accuracies(nothing_called_same, digits.class_indices)
+    measured = dict.fromkeys(("auc", "eer", "balanced_accuracy"), 0.5) | {"accuracy": float(samples["accuracy"][0])}
     measured |= {"log_loss": None, "log_loss_recalibrated": math.log(2)}
-    return _with_intervals(measured | {f"match_accuracy_{k}": 0.0 for k in MATCH_REFERENCES}, samples)
+    measured |= {f"match_accuracy_{k}": 0.0 for k in MATCH_REFERENCES}
+    return _with_intervals(measured, {"accuracy": samples["accuracy"]})
 
 
 def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Samples]) -> dict[str, Any]:
@@ -129,8 +123,6 @@ def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Sampl
     complete: dict[str, Any] = {}
     for name, value in measured.items():
         exact = None if value is None else [value, value]
-        complete |= {
-            name: value,
-            f"{name}_ci95": bootstrap.interval(samples[name], value) if name in samples else exact,
-        }
+        interval = bootstrap.interval(samples[name], value) if name in samples else exact
+        complete |= {name: value, f"{name}_ci95": interval}
     return complete

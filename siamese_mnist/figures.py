@@ -1,9 +1,8 @@
 """Every figure, in Okabe and Ito's colours, told apart by shape and words as well; FIGURES lists an evaluation's."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 
@@ -17,13 +16,11 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, 
 from tqdm import tqdm
 
 from siamese_mnist.allpairs import find_worst
+from siamese_mnist.evaluation import Evaluation
 from siamese_mnist.files import write_whole
 from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
 from siamese_mnist.pairs import PairedDataset
-
-if TYPE_CHECKING:
-    from siamese_mnist.evaluation import Evaluation
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MOST_NUMBERED, MOST_NAMED = 26, 60  # classes with a number in each cell, not a colour bar; with a name in each row
@@ -63,22 +60,19 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
     return figure
 
 
-def draw_pairs(evaluation: "Evaluation") -> Figure:
+def draw_pairs(evaluation: Evaluation) -> Figure:
     """Random pairs and the worst of either kind, each with distance, similarity and verdict.
 
     A wrong verdict has a thick dashed frame, a cross and the word WRONG.
     """
-    scoring, labels, n_pairs = evaluation.scoring, evaluation.digits.labels, evaluation.shown_pairs
-    worst = (evaluation.log_odds, labels, scoring.log_odds_threshold)
-    pairs = PairedDataset(evaluation.digits, n_pairs, evaluation.seed)
-    sections: dict[str, Sequence[tuple[int, int]]] = {
-        f"{n_pairs} random pairs, half of the same class, half of different ones": [
-            pairs.indices(index)[:2] for index in range(n_pairs)
-        ],
-        "The worst misses, each image once: the same class, called different": find_worst(*worst, True, PAIRS_IN_A_ROW),
-        "The worst false alarms, each image once: different classes, called the same": find_worst(
-            *worst, False, PAIRS_IN_A_ROW
-        ),
+    scoring, digits, count = evaluation.scoring, evaluation.digits, evaluation.shown_pairs
+    pairs, scored = PairedDataset(digits, count, evaluation.seed), (evaluation.log_odds, digits.labels)
+    misses, alarms = (find_worst(*scored, scoring.log_odds_threshold, kind, PAIRS_IN_A_ROW) for kind in (True, False))
+    random_pairs = [pairs.indices(index)[:2] for index in range(count)]
+    sections = {
+        f"{count} random pairs, half of the same class, half of different ones": random_pairs,
+        "The worst misses, each image once: the same class, called different": misses,
+        "The worst false alarms, each image once: different classes, called the same": alarms,
     }
     sections = {title: pairs for title, pairs in sections.items() if pairs}
     rows = [-(-len(pairs) // PAIRS_IN_A_ROW) for pairs in sections.values()]
@@ -97,7 +91,7 @@ def draw_pairs(evaluation: "Evaluation") -> Figure:
     return figure
 
 
-def _draw_pair(axes: Axes, evaluation: "Evaluation", a: int, b: int) -> None:
+def _draw_pair(axes: Axes, evaluation: Evaluation, a: int, b: int) -> None:
     digits, scoring = evaluation.digits, evaluation.scoring
     images, gap = digits.images[:, 0].numpy(), np.full((28, 2), 128, np.uint8)
     axes.imshow(np.concatenate([images[a], gap, images[b]], 1), cmap="gray", vmin=0, vmax=255)
@@ -120,7 +114,7 @@ def _frame(axes: Axes, right: bool, thin: float) -> None:
     axes.spines[:].set(linestyle="-" if right else (0, (2, 1)), capstyle="butt")
 
 
-def draw_matches(evaluation: "Evaluation") -> Figure:
+def draw_matches(evaluation: Evaluation) -> Figure:
     """A query of each class, ten at most, against a random reference of every class that it is not itself.
 
     The best is framed and marked; a wrong one has a dashed frame, a cross and the word WRONG.
@@ -153,7 +147,7 @@ def draw_matches(evaluation: "Evaluation") -> Figure:
     return figure
 
 
-def plot_roc(evaluation: "Evaluation") -> Figure:
+def plot_roc(evaluation: Evaluation) -> Figure:
     """ROC of the network and its baselines, with the threshold; then the similarities that the network gives."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.9), layout="constrained")
     kinds, threshold = (evaluation.positives, evaluation.negatives), evaluation.scoring.threshold
@@ -186,7 +180,7 @@ def plot_roc(evaluation: "Evaluation") -> Figure:
     return figure
 
 
-def plot_reliability(evaluation: "Evaluation") -> Figure:
+def plot_reliability(evaluation: Evaluation) -> Figure:
     """How often pairs of each similarity are the same, at even odds."""
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     different, same = (similarity_histogram(kind, bins=10) for kind in (evaluation.negatives, evaluation.positives))
@@ -208,7 +202,7 @@ def plot_reliability(evaluation: "Evaluation") -> Figure:
     return figure
 
 
-def plot_digit_pairs(evaluation: "Evaluation") -> Figure:
+def plot_digit_pairs(evaluation: Evaluation) -> Figure:
     """Error rate of each two classes."""
     names, sizes = evaluation.digits.names, np.array([len(members) for members in evaluation.digits.members])
     called = np.stack([evaluation.called_same[members].sum(0) for members in evaluation.digits.members])
@@ -228,8 +222,8 @@ def plot_digit_pairs(evaluation: "Evaluation") -> Figure:
         if row == column:
             axes.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2, edgecolor=ORANGE))
     named = range(0, classes, 1 + classes // MOST_NAMED)
-    axes.set_xticks(named, [names[label] for label in named])
-    axes.set_yticks(named, [names[label] for label in named])
+    for set_ticks in (axes.set_xticks, axes.set_yticks):
+        set_ticks(named, [names[label] for label in named])
     axes.set(xlabel="class of one image", ylabel="class of the other")
     axes.set_title(
         "Which classes are confused: share of wrong verdicts\n"
@@ -243,7 +237,7 @@ def plot_digit_pairs(evaluation: "Evaluation") -> Figure:
     return figure
 
 
-def plot_embedding_map(evaluation: "Evaluation") -> Figure:
+def plot_embedding_map(evaluation: Evaluation) -> Figure:
     """At most 1,000 embeddings on a plane, each as its class's name in colour, and a typical image of each class."""
     sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
     digits, points = evaluation.digits.select(sample), _flatten(evaluation.scoring.embeddings[sample].cpu().numpy())
@@ -276,7 +270,7 @@ def _flatten(embeddings: np.ndarray) -> np.ndarray:
     return TSNE(perplexity=min(30, len(embeddings) / 4), init="pca", random_state=0).fit_transform(embeddings)
 
 
-FIGURES: dict[str, Callable[["Evaluation"], Figure]] = {
+FIGURES: dict[str, Callable[[Evaluation], Figure]] = {
     "Siamese_test": draw_pairs,
     "match": draw_matches,
     "roc": plot_roc,
@@ -286,7 +280,7 @@ FIGURES: dict[str, Callable[["Evaluation"], Figure]] = {
 }
 
 
-def draw_figures(evaluation: "Evaluation", out: Path) -> None:
+def draw_figures(evaluation: Evaluation, out: Path) -> None:
     """Writes every figure of FIGURES as `out`/NAME.png."""
     for name, draw in tqdm(FIGURES.items(), desc="figures", unit="figure", leave=False):
         save(draw(evaluation), out / f"{name}.png")

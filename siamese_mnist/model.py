@@ -101,7 +101,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         """The head's scores (N, M) of embeddings (N, D), (M, D), before calibration; always in float32."""
         rows = max(1, PAIR_NUMBERS_AT_ONCE // max(1, len(b) * self.head.numbers_per_pair))
         with torch.autocast(a.device.type, enabled=False):
-            return torch.cat([self.head(part, b) for part in a.split(rows)]) if len(a) > rows else self.head(a, b)
+            return torch.cat([self.head(part, b) for part in a.split(rows)])
 
     def logits(self, a: Tensor, b: Tensor) -> Tensor:
         """Log-odds (N, M), at even odds, that embeddings (N, D) and (M, D) are of the same digit."""

