@@ -1,7 +1,4 @@
-"""The log-odds of all pairs of a set of images as one matrix, and what can be counted in it.
-
-The matrix (N, N) is symmetric, float32, 4 bytes an entry; an image with itself is no pair and has -inf.
-"""
+"""All pairs of N images as one symmetric matrix (N, N) of float32 log-odds, -inf on its diagonal, and its counts."""
 
 from collections.abc import Callable, Iterator
 

@@ -8,13 +8,8 @@ from torch import Tensor
 
 from siamese_mnist.pen import AXIS, draw_segments
 
-ROTATION = math.radians(15)
-SCALE = 0.15
-SHEAR = 0.2
-PIXEL = 1 / 14  # in the units of affine_grid: half an image is 1
-SHIFT = 3 * PIXEL
-ELASTIC = 0.6 * PIXEL
-STROKE = 1.0
+ROTATION, SCALE, SHEAR = math.radians(15), 0.15, 0.2
+SHIFT, BEND = 3 / 14, 0.6 / 14  # 3 and 0.6 pixels, in the units of affine_grid: half an image is 1
 THINNING = 0.5  # of what thickening may be
 FLAGS = 0.4  # of the images
 FLAG_ANGLE = 110.0, 145.0  # degrees, 0 to the right, 90 downwards
@@ -29,7 +24,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
     grid = grid + _random_bends(len(images), generator)
     images = F.grid_sample(images, grid.to(images), align_corners=False)
-    return _vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images) * STROKE)
+    return _vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images))
 
 
 def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -61,7 +56,7 @@ def _random_maps(count: int, generator: torch.Generator) -> Tensor:
 
 def _random_bends(count: int, generator: torch.Generator) -> Tensor:
     """Smooth displacements (B, 28, 28, 2), after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points between."""
-    bends = torch.randn((count, 2, 4, 4), generator=generator) * ELASTIC
+    bends = torch.randn((count, 2, 4, 4), generator=generator) * BEND
     return (CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
 
 

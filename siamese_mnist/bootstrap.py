@@ -26,10 +26,7 @@ def sample_matches(won: Tensor, asked: Tensor) -> Samples:
 
 
 def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]:
-    """Samples of accuracy and of balanced accuracy at the threshold.
-
-    called_same (N, C) says of how many images of each class an image is called the same, labels are 0 to C-1.
-    """
+    """Samples of accuracy and balanced accuracy, from how many images of each class each is called the same, (N, C)."""
     same = labels.bincount()[labels] - 1
     hits = called_same.gather(1, labels[:, None])[:, 0]
     counts = torch.stack([same - hits, called_same.sum(1) - hits, same, len(labels) - 1 - same], 1)
@@ -41,16 +38,14 @@ def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]
 
 
 def sample_curves(histograms: Tensor, edges: np.ndarray, scale: float, offset: float) -> dict[str, Samples]:
-    """Samples of EER, AUC and log-loss, and of the log-loss after scale · log-odds + offset.
-
-    Histograms (N, 2, bins) are of each image's log-odds with other classes and with its own, edges are (bins + 1,).
-    """
+    """Samples of EER, AUC and log-loss, as it is and after scale · log-odds + offset, from histograms (N, 2, bins)."""
     sums = _resample(histograms.flatten(1)).reshape(1 + DRAWS, 2, -1)
     different, same = np.moveaxis(sums / sums.sum(-1, keepdims=True), 1, 0)  # (1 + DRAWS, bins) each
     different_below, same_below = different.cumsum(-1), same.cumsum(-1)
-    centres = (edges[1:] + edges[:-1]) / 2
+    centres, misses, alarms = (edges[1:] + edges[:-1]) / 2, same_below, 1 - different_below
+    crossing = np.abs(misses - alarms).argmin(1, keepdims=True)
     return {
-        "eer": _crossing(same_below, 1 - different_below),
+        "eer": np.take_along_axis((misses + alarms) / 2, crossing, 1)[:, 0],
         "auc": (different * (1 - same_below + same / 2)).sum(-1),
         "log_loss": _log_loss(different, same, centres),
         "log_loss_recalibrated": _log_loss(different, same, centres * scale + offset),
@@ -73,15 +68,6 @@ def _resample(by_image: Tensor) -> np.ndarray:
     """
     drawn = torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
     return (drawn - by_image.sum(0) / 2).clamp(min=0).double().numpy()
-
-
-def _crossing(misses: np.ndarray, alarms: np.ndarray) -> np.ndarray:
-    """The height at which rows of rising misses and falling alarms meet, linear between edges."""
-    after = np.clip((misses < alarms).sum(1), 1, misses.shape[1] - 1)
-    row = np.arange(len(misses))
-    gap_before, gap_after = ((alarms - misses)[row, after - 1], (misses - alarms)[row, after])
-    share = np.divide(gap_before, gap_before + gap_after, out=np.zeros(len(row)), where=gap_before + gap_after != 0)
-    return misses[row, after - 1] + share * (misses[row, after] - misses[row, after - 1])
 
 
 def _log_loss(different: np.ndarray, same: np.ndarray, log_odds: np.ndarray) -> np.ndarray:

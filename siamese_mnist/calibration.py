@@ -23,10 +23,7 @@ MOST_FITTED_SCORES = 300_000  # of each kind
 
 @torch.no_grad()
 def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
-    """Sets calibration, threshold and rejection threshold from validation digits and generated scribbles.
-
-    Returns eer with its standard error, auc and balanced_accuracy of the pairs of digits.
-    """
+    """Sets calibration and thresholds from validation digits and scribbles; returns metrics of the pairs of digits."""
     matcher = Matcher(model, validation)
     raw_scores = model.raw_scores(matcher.embeddings, matcher.embeddings).cpu()
     model.calibration, model.threshold, measured = fit(raw_scores, validation.labels)
@@ -58,10 +55,7 @@ def fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float,
 
 
 def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
-    """(scale, offset) that make scale · score + offset log-odds at even odds: those of the least log-loss; Platt 1999.
-
-    Of long lists every n-th score is used, which keeps their distribution.
-    """
+    """(scale, offset) of the least log-loss at even odds, after Platt 1999; of long lists every n-th score is used."""
     kinds = [scores[:: 1 + len(scores) // MOST_FITTED_SCORES].astype(np.float64) for scores in (positives, negatives)]
     centre, spread = np.mean([kind.mean() for kind in kinds]), max(sum(kind.std() for kind in kinds), 1e-12)
     kinds = [(kind - centre) / spread for kind in kinds]
@@ -71,10 +65,9 @@ def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float
 
 
 def fit_rejection(matcher: Matcher, digits: Tensor, strangers: Tensor) -> float:
-    """The similarity at which as many digits fail as strangers pass, or at which 1 % of the digits fail, if lower.
+    """The similarity at which as many digits fail as strangers pass, or 1 % of the digits fail, if that is lower.
 
-    Digits and strangers, given as log-odds (N, N), (S, N) with the matcher's N digits, are scored as the page scores a
-    drawing: at the mean log-odds of 20 references of a class, those of the best class.
+    Log-odds (N, N), (S, N) with the matcher's N digits become scores as on the page: of the best class, their mean.
     """
     generator, at_most = torch.Generator().manual_seed(0), min(REFERENCES, *(len(own) - 1 for own in matcher.members))
     known, unknown = [], []

@@ -109,6 +109,6 @@ def _subset(digits: Digits, images_per_class: int | None, fraction: float | None
     smallest = min(map(len, digits.members))
     if not SMALLEST_PART <= images_per_class <= smallest:
         raise InputError(
-            f"{images_per_class} images per class are not {SMALLEST_PART} to {smallest}, the smallest class"
+            f"{images_per_class} images per class: {SMALLEST_PART} to {smallest} can be had of every class"
         )
     return digits.at_most(images_per_class)

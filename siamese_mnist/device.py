@@ -22,8 +22,9 @@ def pick_device(name: str) -> torch.device:
 
 def bf16_autocast(device: torch.device) -> torch.autocast:
     """Convolutions in bfloat16 where the hardware has it, in float32 elsewhere."""
-    on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    on_cpu = device.type == "cpu" and {"amx_bf16", "avx512_bf16"} & {
-        k for k, v in torch.cpu.get_capabilities().items() if v
-    }
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(on_cuda or on_cpu))
+    if device.type == "cuda":
+        enabled = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        known = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
+        enabled = device.type == "cpu" and bool(known.get("amx_bf16") or known.get("avx512_bf16"))
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -13,8 +13,7 @@ SMALLEST, LARGEST = 8, 4096  # pixels a side
 WORKING = 560  # larger images are made this large first, which also averages the noise of a photo
 BOX, FRAME = 20, 28  # the longer side of MNIST's digits, and of its images
 FINE = 5  # stroke widths are measured and changed with this many points a pixel
-INVISIBLE = 0.002  # contrast, of the whole range
-FAINTEST = 0.08  # contrast of ink with its background, of the whole range
+INVISIBLE, FAINTEST = 0.002, 0.08  # contrast of a pixel, and of the ink, with its background, of the whole range
 STRONG, WEAK = 0.5, 0.2  # of the ink's contrast: a stroke has a part that strong, and ends where it is that weak
 SPECK = 0.03  # of the area of the largest part
 LEAST = 0.02  # of the longer side of the image
@@ -36,24 +35,12 @@ def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
 
 
 def fit_image(image: Image.Image) -> np.ndarray:
-    """Any PIL image as uint8 (28, 28), white ink on black: prepared as a drawing, but one of 28 × 28 is taken as it is.
-
-    There, a bright border means dark ink.
-    """
-    if image.size != (FRAME, FRAME):
-        return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
-    if image.mode[0] in "IF":
-        pixels = to_bytes(np.asarray(image))
-    elif image.has_transparency_data:
-        paper = Image.new("RGBA", image.size, "white")
-        pixels = np.asarray(Image.alpha_composite(paper, image.convert("RGBA")).convert("L"))
-    else:
-        pixels = np.asarray(image.convert("L"))
-    if np.median(_border(pixels[None])) > 127:
-        pixels = 255 - pixels
-    if not pixels.any():
-        raise InputError("nothing is drawn")
-    return pixels
+    """Any PIL image as uint8 (28, 28): one in greys on black, as MNIST's are, as it is, any other as a drawing."""
+    if image.size == (FRAME, FRAME) and image.mode == "L":
+        pixels = np.asarray(image)
+        if pixels.any() and np.median(_border(pixels[None])) == 0:
+            return pixels
+    return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
 
 
 def stroke_width(ink: np.ndarray) -> float:
@@ -99,10 +86,7 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
 
 
 def to_bytes(values: ArrayLike) -> np.ndarray:
-    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 0 to 255 or, 12 and 16 bits, 0 to 4,095 or 65,535.
-
-    InputError if they are none of these.
-    """
+    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 255, 4,095 or 65,535. InputError if of none."""
     try:
         array = np.asarray(values)
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
@@ -126,14 +110,14 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise."""
     background = _background(pixels)
     contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
+    nothing, side = InputError("nothing is drawn"), max(contrast.shape)
     if contrast.max() < FAINTEST:
-        raise InputError("nothing is drawn")
-    side = max(contrast.shape)
+        raise nothing
     contrast = _crop(np.where(contrast < INVISIBLE, 0, contrast))
     cubes = contrast * contrast * contrast
     level = (cubes * contrast).sum() / cubes.sum()  # a mean that weak noise and few specks hardly move
     if level < FAINTEST:
-        raise InputError("nothing is drawn")
+        raise nothing
     parts, _ = ndimage.label(contrast > WEAK * level, np.ones((3, 3)))
     area = np.bincount(parts.ravel())
     kept = np.zeros(len(area), bool)
@@ -141,7 +125,7 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     kept &= area >= SPECK * area[kept].max()
     mask = kept[parts]
     if max(_crop(mask).shape) < LEAST * side:
-        raise InputError("nothing is drawn")
+        raise nothing
     ink = contrast * _dilate(mask)  # with the faint rim of the strokes
     return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
 
@@ -174,12 +158,10 @@ def _dilate(values: np.ndarray) -> np.ndarray:
 
 def _resize(ink: np.ndarray, side: int) -> np.ndarray:
     """The longer side becomes `side`; with antialiasing, keeping the aspect."""
-    height, width = ink.shape
-    scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scale = side / max(ink.shape)
+    height, width = (max(1, round(length * scale)) for length in ink.shape)
     filter = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    resized = Image.fromarray(ink.astype(np.float32)).resize(size, filter)
-    return np.clip(np.asarray(resized), 0, 1)
+    return np.clip(np.asarray(Image.fromarray(ink.astype(np.float32)).resize((width, height), filter)), 0, 1)
 
 
 def _centre_by_mass(small: np.ndarray) -> np.ndarray:

@@ -5,9 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-FULL, FORBIDDEN = "free some space there, or name another folder", "make it accessible, or name another folder"
-WAYS_OUT = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"{FULL} with --out")
-WAYS_OUT |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"{FORBIDDEN} with --out")
+WAYS_OUT = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space there, or name another folder")
+WAYS_OUT |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it accessible, or name another folder")
 
 
 class InputError(ValueError):

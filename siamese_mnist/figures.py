@@ -61,10 +61,7 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
 
 
 def draw_pairs(evaluation: Evaluation) -> Figure:
-    """Random pairs and the worst of either kind, each with distance, similarity and verdict.
-
-    A wrong verdict has a thick dashed frame, a cross and the word WRONG.
-    """
+    """Random pairs and the worst of each kind, with distance, similarity, verdict; a wrong one has a dashed frame."""
     scoring, digits, count = evaluation.scoring, evaluation.digits, evaluation.shown_pairs
     pairs, scored = PairedDataset(digits, count, evaluation.seed), (evaluation.log_odds, digits.labels)
     misses, alarms = (find_worst(*scored, scoring.log_odds_threshold, kind, PAIRS_IN_A_ROW) for kind in (True, False))
@@ -115,10 +112,7 @@ def _frame(axes: Axes, right: bool, thin: float) -> None:
 
 
 def draw_matches(evaluation: Evaluation) -> Figure:
-    """A query of each class, ten at most, against a random reference of every class that it is not itself.
-
-    The best is framed and marked; a wrong one has a dashed frame, a cross and the word WRONG.
-    """
+    """A query of each of ten classes at most, against a random reference of every class; the best one is framed."""
     digits, random = evaluation.digits, np.random.default_rng(evaluation.seed)
     names, members = digits.names, [members.numpy() for members in digits.members]
     shown = np.sort(random.permutation(len(names))[:MOST_QUERIES])

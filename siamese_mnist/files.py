@@ -37,12 +37,9 @@ def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
 
 
 def mend_folder(path: Path) -> None:
-    """Puts the new folder in its place if a kill came after the old one had gone, and removes what is left of either.
-
-    The old one goes only once the new one is whole: where there is no folder, the new one counts.
-    """
+    """Puts the new folder in its place if a kill came when the old one had just gone, and removes leftovers of both."""
     new, old = _beside(path)
-    if new.exists() and old.exists() and not path.exists():
+    if new.exists() and old.exists() and not path.exists():  # the old one goes only once the new one is whole
         os.replace(new, path)
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)

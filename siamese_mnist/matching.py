@@ -16,11 +16,7 @@ SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of t
 
 
 def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
-    """The log-odds (N, C) of N images with each class: the mean of those with its references.
-
-    log_odds (N, M) are with all candidates, references (C, K) say which of them count. In a mean of similarities one
-    odd reference would hold the others down.
-    """
+    """Log-odds (N, C) with each class: the mean of those (N, M) with its references (C, K); no odd one rules."""
     return log_odds[:, references].mean(2)
 
 
@@ -32,11 +28,7 @@ class Symbol(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Scores by name, in the order of classes and symbols, and the name that wins, if one is like enough.
-
-    The score of a class is the similarity at the mean log-odds of its references. Symbols take of it the share by which
-    they are nearer.
-    """
+    """Similarities by name, of classes then symbols, and the name that wins, if one is like enough."""
 
     scores: dict[str, float]
     winner: str | None

@@ -19,10 +19,7 @@ def auc(positives: Scores, negatives: Scores) -> float:
 
 
 def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
-    """The equal error rate, where the steps of misses and false alarms cross, and the score at which they do.
-
-    Where all positives score above all negatives that is the middle of the gap.
-    """
+    """The equal error rate, where misses and false alarms cross, and the score there: of a gap, its middle."""
     if negatives[-1] < positives[0]:
         return 0.0, float(negatives[-1] + (positives[0] - negatives[-1]) / 2)
 

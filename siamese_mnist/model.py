@@ -137,9 +137,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             if missing := next((file for file in (CONFIG, WEIGHTS) if not (folder / file).is_file()), None):
                 raise InputError(f"{folder / missing}: missing; weights are {CONFIG} and {WEIGHTS}, never a pickle")
         elif folder.parent.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise InputError(
-                f"{name}: no such folder of weights; train.py makes one, the released ones are in weights/"
-            )
+            raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
             with redirect_stdout(None):  # the mixin prints what it does
                 return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})

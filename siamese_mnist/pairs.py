@@ -14,10 +14,7 @@ FEWEST_IMAGES_OF_A_CLASS = 4
 
 
 def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Masks (N, N) of the pairs of the same class and of different classes of labels (N,): each pair once, none (i, i).
-
-    ValueError unless there is a pair of each kind.
-    """
+    """Masks (N, N) of the pairs of the same and of different classes, each pair once. ValueError without both kinds."""
     equal = labels[:, None] == labels
     once = torch.ones_like(equal).triu(1)
     same, different = equal & once, ~equal & once

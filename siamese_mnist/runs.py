@@ -51,7 +51,7 @@ class Run:
         for name, value in given.items():
             if value != (kept := getattr(options, name)):
                 raise InputError(
-                    f"{as_typed(name)} {value} differs from the run's {kept}; leave it out, or start a new run"
+                    f"{as_typed(name)} {value}: the run began with {kept}; leave it out or start a new run"
                 )
         return cls(Path(folder), options)
 
@@ -86,11 +86,7 @@ class Run:
 
 
 def best_epoch(history: History) -> int:
-    """The last epoch (from 1) whose validation EER is within one standard error of the least.
-
-    Among what validation cannot tell apart it is the one trained longest; the rule of Breiman et al. 1984, 3.4.3. It is
-    the new epoch or the old best, never one between, so no other weights need be kept.
-    """
+    """The last epoch (from 1) within a standard error of the least validation EER; Breiman et al. 1984, 3.4.3."""
     least = min(history, key=lambda row: row["val_eer"])
     limit = least["val_eer"] + least["val_eer_error"]
     return max(epoch for epoch, row in enumerate(history, 1) if row["val_eer"] <= limit)

@@ -149,10 +149,7 @@ def _read_table(path: Path, modified: int) -> np.ndarray:
 
 
 def read_folder(root: Path, split: str) -> Arrays:
-    """Images in one sub-folder a class, after torchvision's ImageFolder; `root`/train, val, test where they are there.
-
-    Each is made 28 × 28 by `fit_image`.
-    """
+    """Images in one sub-folder a class, made 28 × 28 by `fit_image`; `root`/train, val, test where they are there."""
     from torchvision.datasets import ImageFolder  # takes seconds to import
 
     own = {name: root / name for name in SPLITS if (root / name).is_dir()}
@@ -160,10 +157,8 @@ def read_folder(root: Path, split: str) -> Arrays:
     try:
         listed = ImageFolder(str(folder))
     except OSError as error:
-        way_out = "name the folder of class sub-folders with --data-root"
-        raise InputError(
-            f"{folder}: no images in class sub-folders ({str(error).splitlines()[0]}); {way_out}"
-        ) from error
+        reason, way_out = str(error).splitlines()[0], "name the folder of class sub-folders with --data-root"
+        raise InputError(f"{folder}: no images in class sub-folders ({reason}); {way_out}") from error
     if len(listed.classes) < 2:
         raise InputError(f"{folder}: holds one class, {listed.classes[0]!r}; a pair of different classes needs two")
     paths, labels, names = [path for path, _ in listed.samples], torch.tensor(listed.targets), tuple(listed.classes)
@@ -205,16 +200,12 @@ def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str])
 
 @dataclass(frozen=True)
 class Source:
-    """All that is particular to a source.
-
-    `mnist_parts` says, for each split, of which parts of MNIST its images may be; `stand_in` names the source that
-    evaluate.py measures on where this one cannot be read.
-    """
+    """All that is particular to a source of digits."""
 
     read: Callable[[Path, str], Arrays]
     needs_root: bool = True
-    mnist_parts: dict[str, frozenset[str]] = field(default_factory=dict)
-    stand_in: str | None = None
+    mnist_parts: dict[str, frozenset[str]] = field(default_factory=dict)  # of which its images may be, by split
+    stand_in: str | None = None  # is measured on where this one cannot be read
 
 
 FIRST, LAST, TEST = (frozenset([part]) for part in ("training images up to 6,000", "the others", "test images"))

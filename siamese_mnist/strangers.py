@@ -17,21 +17,15 @@ QUARTERED = 0.6  # of the collages; the others are two images laid over each oth
 
 
 def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A batch (B, 1, 28, 28), (B,) and strangers made for it, each twice, of a class of its own, which is negative.
-
-    Like nothing else, yet like itself: alone, it would be placed where nothing is like itself.
-    """
+    """A batch (B, 1, 28, 28), (B,) and strangers, each there twice and of a class of its own, which is below 0."""
     drawn, cut = (max(1, round(share * len(images))) for share in (SCRIBBLES, COLLAGES))
     strangers = torch.cat([scribbles(drawn, generator).to(images), collages(images, cut, generator)])
-    own = -1 - torch.arange(len(strangers), device=labels.device)
+    own = -1 - torch.arange(len(strangers), device=labels.device)  # alone, one would be where nothing is like itself
     return torch.cat([images, strangers, strangers]), torch.cat([labels, own, own])
 
 
 def scribbles(count: int, generator: torch.Generator) -> Tensor:
-    """Random strokes (count, 1, 28, 28) in [0, 1] of MNIST's size and often of its width, some so thick that they fill.
-
-    Half are made as letters are, of lines and arcs between points of a 3 × 3 grid; the others go between any points.
-    """
+    """Random strokes (count, 1, 28, 28) in [0, 1] of MNIST's size: half are like letters, some fill."""
     last = torch.randint(FEWEST - 1, MOST, (count, 1), generator=generator)
     at = torch.linspace(0, 1, STEPS + 1) * last  # (count, STEPS + 1): where between which corners
     like_letters = _uniform(generator, count, 1) < LIKE_LETTERS

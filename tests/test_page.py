@@ -11,17 +11,20 @@ import zlib
 import httpx
 import numpy as np
 import pytest
-import torch
 from conftest import as_png
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from strokes import DIGITS, SYMBOLS, draw, place
+from strokes import DIGITS, draw, place
 
 from siamese_mnist import SiameseNetwork, load_digits, prepare_drawing
-from siamese_mnist.matching import Matcher, Symbol
+from siamese_mnist.matching import Matcher
 from siamese_mnist.page.app import MOST_EXAMPLES, MOST_SYMBOLS, Page
-from siamese_mnist.page.sketchpad import PREFIX, data_url
+from siamese_mnist.page.markup import PREFIX
+
+
+def data_url(image):
+    return PREFIX + base64.b64encode(as_png(image)).decode()
 
 
 def drawing(digit, height=180):
@@ -43,81 +46,6 @@ def files(tmp_path_factory):
     for digit in DIGITS:
         draw(place(digit, 150, 90, 50), 14).save(folder / f"{digit}.png")
     return folder
-
-
-def test_the_score_is_the_similarity_at_the_mean_log_odds_of_the_references(page_app):
-    matcher, references = page_app.matcher, page_app.newcomer.references
-    image = prepare_drawing(draw(place(5, 180, 60, 40), 16))
-    found = matcher.match(matcher.model.encode_all(image), references, {})
-    for label, name in enumerate(matcher.names):
-        assert (matcher.digits.labels[references[label]] == label).all()
-        assert len(set(references[label].tolist())) == 20
-        log_odds = [matcher.model(image, matcher.digits.images[i][None]).item() for i in references[label]]
-        assert found.scores[name] == pytest.approx(1 / (1 + np.exp(-np.mean(log_odds))), abs=1e-4)
-    assert found.winner == "5"
-
-
-def test_an_odd_reference_does_not_hold_the_others_down(page_app):
-    matcher, references = page_app.matcher, page_app.newcomer.references
-    own, odd = matcher.digits.labels[:, None], references.clone()
-    odd[:, 0] = references[:, 0].roll(5)  # a 2 among the sevens
-    pure, held_down = (matcher.scores(matcher.embeddings, each).gather(1, own) for each in (references, odd))
-    surest = pure > 0.99
-    assert surest.sum() > 200
-    assert (held_down <= pure)[surest].all()
-    assert (1 - held_down[surest]).median() < 0.02  # the mean of the similarities would lose 1/20
-
-
-def test_references_are_drawn(page_app):
-    matcher = page_app.matcher
-    sets = [matcher.sample(torch.Generator().manual_seed(seed)) for seed in range(20)]
-    assert all((matcher.digits.labels[references] == torch.arange(10)[:, None]).all() for references in sets)
-    assert len(torch.stack(sets)[:, 7].unique()) == 50
-
-
-def test_a_class_wins_from_the_rejection_threshold(page_app, monkeypatch):
-    matcher, references = page_app.matcher, page_app.newcomer.references
-    embedding = matcher.model.encode_all(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
-    score = matcher.match(embedding, references, {}).scores["5"]
-    monkeypatch.setattr(matcher.model, "rejection_threshold", score - 1e-4)
-    assert matcher.match(embedding, references, {}).winner == "5"
-    monkeypatch.setattr(matcher.model, "rejection_threshold", score + 1e-4)
-    assert matcher.match(embedding, references, {}).winner is None
-
-
-def test_a_symbol_wins_if_nearer_than_the_classes_and_called_the_same(page_app, monkeypatch):
-    matcher, references = page_app.matcher, page_app.newcomer.references
-    embedding = matcher.model.encode_all(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
-    alone = matcher.match(embedding, references, {})
-    image = torch.zeros(1, 1, 28, 28)
-    far, near = Symbol(image, embedding + 1000), Symbol(image, embedding + 1e-3)
-    found = matcher.match(embedding, references, {"far": far})
-    assert found.winner == "5"
-    assert found.scores == pytest.approx({**alone.scores, "far": 0}, abs=1e-3)
-    found = matcher.match(embedding, references, {"far": far, "near": near})
-    assert found.winner == "near"
-    assert found.scores == pytest.approx({**dict.fromkeys(alone.scores, 0), "far": 0, "near": 1}, abs=1e-3)
-    monkeypatch.setattr(matcher.model, "threshold", 1.1)
-    assert matcher.match(embedding, references, {"near": near}).winner is None
-
-
-@pytest.mark.parametrize("name", SYMBOLS)
-def test_one_example_tells_a_symbol_from_the_digits(page_app, name):
-    def drawn(scale, left, top, brush):
-        strokes = [[(left + scale * x, top + scale * y) for x, y in stroke] for stroke in SYMBOLS[name]]
-        return prepare_drawing(draw(strokes, brush))
-
-    matcher, references = page_app.matcher, page_app.newcomer.references
-    example = drawn(2, 40, 40, 14)
-    taught = {name: Symbol(example, matcher.model.encode_all(example))}
-
-    def winner(image):
-        return matcher.match(matcher.model.encode_all(image), references, taught).winner
-
-    variants = [drawn(*each) for each in ((1.2, 20, 100, 12), (1.6, 90, 10, 16), (2.2, 30, 30, 10), (0.9, 150, 40, 9))]
-    assert sum(winner(variant) == name for variant in variants) >= 3
-    digits = [prepare_drawing(draw(place(digit, 180, 60, 40), 16)) for digit in DIGITS]
-    assert sum(winner(image) == str(digit) for digit, image in zip(DIGITS, digits)) >= 9
 
 
 def test_the_panel_tells_scores_in_words_and_in_order(page_app):

@@ -131,7 +131,7 @@ def test_a_run_goes_on_with_its_own_options_alone(tmp_path):
     options = TrainingOptions(encoder="conv2", head="distance", loss="contrastive", classes="0-7", augment=False)
     Run.new(str(tmp_path / "run"), options).begin()
     assert Run.resume(str(tmp_path / "run"), {"encoder": "conv2"}).options == options
-    with pytest.raises(InputError, match=r"--lr 0\.5 differs from the run's 0\.02"):
+    with pytest.raises(InputError, match=r"--lr 0\.5: the run began with 0\.02"):
         Run.resume(str(tmp_path / "run"), {"lr": 0.5})
 
 

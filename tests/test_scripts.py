@@ -163,7 +163,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(run_process, ru
     done = run_process(
         "train.py", *QUICK, "--out", folder, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     )
-    assert_one_line_error(done, "--out")
+    assert_one_line_error(done, str(folder), "space")
     assert {path.name for path in folder.iterdir()} == {"config.json"}
     assert run_script("train.py", "--resume", folder).returncode == 0
 

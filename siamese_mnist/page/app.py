@@ -15,8 +15,8 @@ from torch import Tensor
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.matching import Matcher, Symbol
-from siamese_mnist.page import markup
-from siamese_mnist.page.sketchpad import data_url, open_drawing, open_image, sketchpad
+from siamese_mnist.page.markup import PANELS, data_url, describe, is_digit
+from siamese_mnist.page.sketchpad import open_drawing, open_image, sketchpad
 
 matplotlib.use("Agg")  # else Gradio looks for a display at the first drawing, for which it waits a second
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
@@ -51,8 +51,7 @@ class Page:
     def __init__(self, matcher: Matcher, weights: str) -> None:
         self.matcher, self.model, self.weights = matcher, matcher.model, weights
         self.newcomer = Visitor(matcher.sample(torch.Generator().manual_seed(0)))
-        digits = all(len(name) == 1 and name.isdigit() for name in matcher.names)
-        self.kind = "digit" if digits else "symbol"
+        self.kind = "digit" if all(map(is_digit, matcher.names)) else "symbol"
 
     def show_match(self, drawing: Any, visitor: Visitor) -> str:
         """The panel of a drawing's scores."""
@@ -63,7 +62,7 @@ class Page:
         if prepared is None:
             return self._panel(visitor, f"Draw a {self.kind}: see here which it resembles")
         found = self.matcher.match(self.model.encode_all(prepared), visitor.references, visitor.symbols)
-        return self._panel(visitor, markup.describe(found), found, prepared)
+        return self._panel(visitor, describe(found), found, prepared)
 
     def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
         """Draws new references, and scores the drawing against them."""
@@ -80,11 +79,11 @@ class Page:
                 sentence = f"1: the same {self.kind}" if compared[0] >= threshold else f"0: different {self.kind}s"
         except InputError as error:
             sentence = str(error)
-        return markup.verify_panel(sentence, compared, threshold)
+        return str(PANELS.verify_panel(sentence, compared, threshold))
 
     def random_image(self) -> str:
         """One of the images that references are drawn from, as a sketchpad's value."""
-        return data_url(markup.picture(self.matcher.digits.images[torch.randint(len(self.matcher.digits), ())]))
+        return data_url(self.matcher.digits[int(torch.randint(len(self.matcher.digits), ()))][0])
 
     def teach(self, drawing: Any, name: Any, visitor: Visitor) -> tuple[Visitor, Any, str, str]:
         """Adds an example of a symbol; returns the visitor, the pad's next value, the list of symbols, the panel."""
@@ -94,7 +93,7 @@ class Page:
             sentence = f"Learned “{name}”. Draw it again: is it known?"
         except InputError as error:
             sentence, pad = str(error), gr.skip()
-        return visitor, pad, markup.symbol_list(visitor.symbols), self._panel(visitor, sentence)
+        return visitor, pad, str(PANELS.symbol_list(visitor.symbols)), self._panel(visitor, sentence)
 
     def _learn(self, image: Tensor | None, name: str, visitor: Visitor) -> Visitor:
         known = visitor.symbols.get(name)
@@ -114,14 +113,14 @@ class Page:
     def forget(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str, str]:
         """Forgets all symbols."""
         visitor = replace(visitor, symbols={})
-        return visitor, markup.symbol_list({}), self.show_match(drawing, visitor)
+        return visitor, str(PANELS.symbol_list({})), self.show_match(drawing, visitor)
 
     def match_file(self, image: str | None) -> dict[str, Any]:
         """An image file: which class wins or null, its similarity to each class, and what the network saw."""
         with _errors_for_clients():
             prepared = prepare_drawing(open_image(image))
             found = self.matcher.match(self.model.encode_all(prepared), self.newcomer.references, {})
-            return {"winner": found.winner, "scores": found.scores, "prepared": data_url(markup.picture(prepared))}
+            return {"winner": found.winner, "scores": found.scores, "prepared": data_url(prepared)}
 
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
         """Two image files: same (1 or 0), their similarity, their distance, and the threshold that decides."""
@@ -134,7 +133,7 @@ class Page:
     def _panel(self, visitor: Visitor, sentence: str, *scored: Any) -> str:
         shown = dict(zip(self.matcher.names, self.matcher.digits.images[visitor.references[:, 0]]))
         shown |= {name: symbol.images[0] for name, symbol in visitor.symbols.items()}
-        return markup.match_panel(sentence, shown, visitor.references.shape[1], *scored)
+        return str(PANELS.match_panel(sentence, shown, visitor.references.shape[1], *scored))
 
     def serve(self, host: str = "127.0.0.1", port: int | None = None, share: bool = False) -> tuple[gr.Blocks, str]:
         """Serves the page in the background; returns the app, to be closed, and its address. OSError if it cannot."""
@@ -204,7 +203,7 @@ class Page:
                     name = gr.Textbox(label="Its name", max_length=LONGEST_NAME, elem_id="teach-name", scale=3)
                     teach = gr.Button("Teach", variant="primary", elem_id="teach", min_width=60)
                     forget = gr.Button("Forget all", elem_id="forget", min_width=60)
-                taught = gr.HTML(markup.symbol_list({}), elem_id="taught", apply_default_css=False)
+                taught = gr.HTML(str(PANELS.symbol_list({})), elem_id="taught", apply_default_css=False)
                 start = self._panel(self.newcomer, "Draw a symbol, name it, teach it; then draw it again")
                 panel = gr.HTML(start, elem_id="teach-panel", apply_default_css=False)
         pad.input(self.show_match, [pad, visitor], panel, **LIVE)

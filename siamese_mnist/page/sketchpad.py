@@ -1,7 +1,6 @@
 """The canvas to draw on, a Gradio component: it scores at pen-up, where gr.Sketchpad takes a second."""
 
 import base64
-import html
 import io
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,19 @@ from PIL import Image
 
 from siamese_mnist.drawing import LARGEST
 from siamese_mnist.errors import InputError
+from siamese_mnist.page.markup import PANELS, PREFIX
 
-CANVAS, BRUSH = 280, 16  # pixels
 LONGEST_URL = 4_000_000  # characters
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-PREFIX = "data:image/png;base64,"
 
 
+# No subclass of gr.HTML: Gradio writes a stub file beside the source of each.
 def sketchpad(label: str, hint: str, elem_id: str) -> gr.HTML:
-    """A canvas of 280 × 280 whose value is a PNG data URL, "" while it is blank; `input` comes at each pen-up.
-
-    A function, since Gradio writes a stub file beside the source of each subclass of its components.
-    """
-    template, style, script = (Path(__file__).with_suffix(suffix).read_text() for suffix in (".html", ".css", ".js"))
-    words = {"label": html.escape(label), "hint": html.escape(hint)}
-    return gr.HTML(
-        value="",
-        label=label,
-        html_template=template.format(size=CANVAS, brush=BRUSH, **words),
-        css_template=style,
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=elem_id,
-    )
+    """A canvas of 280 × 280; its value is a PNG data URL, "" while it is blank, and `input` comes at each pen-up."""
+    style, script = (Path(__file__).with_suffix(suffix).read_text() for suffix in (".css", ".js"))
+    template = str(PANELS.sketchpad(label, hint, size=280, brush=16))
+    parts = {"html_template": template, "css_template": style, "js_on_load": script, "apply_default_css": False}
+    return gr.HTML(value="", label=label, elem_id=elem_id, **parts)
 
 
 def open_drawing(value: Any) -> Image.Image | None:
@@ -43,9 +32,10 @@ def open_drawing(value: Any) -> Image.Image | None:
     if not isinstance(value, str) or not value.startswith(PREFIX) or len(value) > LONGEST_URL:
         raise InputError(f"a drawing is a PNG data URL of at most {LONGEST_URL:,} characters")
     try:
-        return open_image(io.BytesIO(base64.b64decode(value.removeprefix(PREFIX), validate=True)))
-    except base64.binascii.Error as error:
+        content = base64.b64decode(value.removeprefix(PREFIX), validate=True)
+    except ValueError as error:
         raise InputError(f"the drawing is not in base 64 ({error})") from error
+    return open_image(io.BytesIO(content))
 
 
 def open_image(file: Any) -> Image.Image:
@@ -58,10 +48,3 @@ def open_image(file: Any) -> Image.Image:
     except Exception as error:  # Pillow raises whatever its readers meet in a damaged file
         raise InputError(f"no whole image in one of the formats {', '.join(FORMATS)}") from error
     raise InputError(f"{image.width} × {image.height} pixels; at most {LARGEST:,} a side can be used")
-
-
-def data_url(image: Image.Image) -> str:
-    """A PNG data URL."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return PREFIX + base64.b64encode(buffer.getvalue()).decode()
