@@ -9,7 +9,8 @@ from torch import Tensor
 from siamese_mnist.pen import AXIS, draw_segments
 
 ROTATION, SCALE, SHEAR = math.radians(15), 0.15, 0.2
-SHIFT, BEND = 3 / 14, 0.6 / 14  # 3 and 0.6 pixels, in the units of affine_grid: half an image is 1
+PIXEL = 1 / 14  # in the units of affine_grid: half an image is 1
+SHIFT, BEND = 3 * PIXEL, 0.6 * PIXEL
 THINNING = 0.5  # of what thickening may be
 FLAGS = 0.4  # of the images
 FLAG_ANGLE = 110.0, 145.0  # degrees, 0 to the right, 90 downwards
@@ -22,7 +23,9 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """Images (B, 1, 28, 28) in [0, 1], turned, sheared, scaled, shifted, bent, of other stroke width, some flagged."""
     images = _flag(images, generator)
     grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
-    grid = grid + _random_bends(len(images), generator)
+    # Smooth displacements, after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points, cubic between them.
+    bends = torch.randn((len(images), 2, 4, 4), generator=generator) * BEND
+    grid = grid + (CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
     images = F.grid_sample(images, grid.to(images), align_corners=False)
     return _vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images))
 
@@ -52,12 +55,6 @@ def _random_maps(count: int, generator: torch.Generator) -> Tensor:
     turn = torch.stack([torch.stack([cos, -sin + shear * cos], -1), torch.stack([sin, cos + shear * sin], -1)], -2)
     shift = _signed((count, 2, 1), generator) * SHIFT
     return torch.cat([turn / scale[:, :, None], shift], -1)
-
-
-def _random_bends(count: int, generator: torch.Generator) -> Tensor:
-    """Smooth displacements (B, 28, 28, 2), after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points between."""
-    bends = torch.randn((count, 2, 4, 4), generator=generator) * BEND
-    return (CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
 
 
 def _vary_stroke(images: Tensor, amount: Tensor) -> Tensor:

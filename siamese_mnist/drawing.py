@@ -92,10 +92,8 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"the drawing is no array of numbers ({error})") from error
-    while array.ndim > 2 and len(array) == 1:  # a batch of one, a single channel
-        array = array[0]
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
+    while array.ndim > 2 and 1 in (len(array), array.shape[-1]):  # a batch of one, a single channel
+        array = array[0] if len(array) == 1 else array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4) or not array.size:
         raise InputError(f"an array of shape {array.shape}; (H, W) or (H, W, 1 to 4) is needed")
     if array.dtype == np.uint8:

@@ -28,20 +28,10 @@ def conv4() -> nn.Sequential:
 
 def conv2() -> nn.Sequential:
     """Two 3 × 3 convolutions, 1 → 8 → 16, and three linear layers, 144 → 64 → 32 → 10: D = 10."""
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3),
-        nn.ReLU(),
-        nn.MaxPool2d(2),  # (B, 8, 13, 13)
-        nn.Conv2d(8, 16, 3),
-        nn.ReLU(),
-        nn.MaxPool2d(3),  # (B, 16, 3, 3)
-        nn.Flatten(),
-        nn.Linear(144, 64),
-        nn.ReLU(),
-        nn.Linear(64, 32),
-        nn.ReLU(),
-        nn.Linear(32, 10),
-    )
+    first = nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2)  # (B, 8, 13, 13)
+    second = nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(3)  # (B, 16, 3, 3)
+    linear = nn.Linear(144, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
+    return nn.Sequential(*first, *second, nn.Flatten(), *linear)
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:

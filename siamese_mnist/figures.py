@@ -233,8 +233,13 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
 
 def plot_embedding_map(evaluation: Evaluation) -> Figure:
     """At most 1,000 embeddings on a plane, each as its class's name in colour, and a typical image of each class."""
+    from sklearn.manifold import TSNE  # imports take seconds and 100 MB
+
     sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
-    digits, points = evaluation.digits.select(sample), _flatten(evaluation.scoring.embeddings[sample].cpu().numpy())
+    digits, embeddings = evaluation.digits.select(sample), evaluation.scoring.embeddings[sample].cpu().numpy()
+    points = embeddings[:, :2]
+    if len(sample) >= 8:  # t-SNE, van der Maaten and Hinton 2008, needs more images than neighbours
+        points = TSNE(perplexity=min(30, len(sample) / 4), init="pca", random_state=0).fit_transform(embeddings)
     figure, axes = plt.subplots(figsize=(7.5, 7), layout="constrained")
     colours = plt.get_cmap("tab10" if len(digits.classes) <= 10 else "turbo", len(digits.classes))
     span = np.ptp(points, 0)
@@ -253,15 +258,6 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
     axes.set_title(f"Embeddings of {len(points):,} images, flattened by t-SNE\neach name is an image, of that class")
     axes.spines[:].set_visible(False)
     return figure
-
-
-def _flatten(embeddings: np.ndarray) -> np.ndarray:
-    """Points (N, 2) with the neighbours of the embeddings (N, D). t-SNE: van der Maaten and Hinton 2008."""
-    from sklearn.manifold import TSNE  # imports take seconds and 100 MB
-
-    if len(embeddings) < 8:  # t-SNE needs more images than neighbours
-        return embeddings[:, :2]
-    return TSNE(perplexity=min(30, len(embeddings) / 4), init="pca", random_state=0).fit_transform(embeddings)
 
 
 FIGURES: dict[str, Callable[[Evaluation], Figure]] = {

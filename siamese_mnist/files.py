@@ -26,7 +26,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
 def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Replaces the folder at `path` by one that `fill` has written; `mend_folder` ends what a kill interrupts."""
     mend_folder(path)
-    new, old = _beside(path)
+    new, old = (path.with_name(f".{path.name}.{age}") for age in ("new", "old"))
     try:
         fill(new)
         if path.exists():
@@ -38,12 +38,8 @@ def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
 
 def mend_folder(path: Path) -> None:
     """Puts the new folder in its place if a kill came when the old one had just gone, and removes leftovers of both."""
-    new, old = _beside(path)
+    new, old = (path.with_name(f".{path.name}.{age}") for age in ("new", "old"))
     if new.exists() and old.exists() and not path.exists():  # the old one goes only once the new one is whole
         os.replace(new, path)
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
-
-
-def _beside(path: Path) -> tuple[Path, Path]:
-    return path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")

@@ -46,8 +46,8 @@ def error_rates(positives: Scores, negatives: Scores, threshold: float) -> tuple
 def roc_curve(positives: Scores, negatives: Scores, points: int = 500) -> tuple[np.ndarray, np.ndarray]:
     """False alarms and hits, (points,) each, where false alarms or misses are 10⁻⁶ to 1, evenly in logarithm."""
     rates = np.geomspace(1e-6, 1, points // 2)
-    at_misses, at_alarms = _quantiles(positives, rates), _quantiles(negatives, 1 - rates)
-    thresholds = np.sort(np.concatenate([at_misses, at_alarms]))
+    places = (positives, rates * len(positives)), (negatives, (1 - rates) * len(negatives))
+    thresholds = np.sort(np.concatenate([kind[at.astype(int).clip(0, len(kind) - 1)] for kind, at in places]))
     misses, below = (np.searchsorted(scores, thresholds) / len(scores) for scores in (positives, negatives))
     return 1 - below, 1 - misses
 
@@ -67,7 +67,3 @@ def log_loss(positives: Scores, negatives: Scores, scale: float = 1.0, offset: f
 def _mean_softplus(scores: Scores, scale: float, offset: float) -> float:
     chunks = torch.from_numpy(scores).split(500_000)
     return sum(F.softplus(chunk * scale + offset).sum(dtype=torch.double).item() for chunk in chunks) / len(scores)
-
-
-def _quantiles(scores: Scores, rates: np.ndarray) -> Scores:
-    return scores[np.minimum(rates * len(scores), len(scores) - 1).astype(np.int64)]

@@ -88,20 +88,18 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
     def encode_all(self, images: Tensor, title: str | None = None) -> Tensor:
         """The same in evaluation mode and in batches, without gradients; shows a bar if it has a title."""
         training = self.training
-        if training:  # switching takes as long as encoding one image
-            self.eval()
+        self.eval()
         batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=title is None)
         with bf16_autocast(self.device):
             embeddings = torch.cat([self.encode(batch) for batch in batches])
-        if training:
-            self.train()
+        self.train(training)
         return embeddings
 
     def raw_scores(self, a: Tensor, b: Tensor) -> Tensor:
         """The head's scores (N, M) of embeddings (N, D), (M, D), before calibration; always in float32."""
         rows = max(1, PAIR_NUMBERS_AT_ONCE // max(1, len(b) * self.head.numbers_per_pair))
         with torch.autocast(a.device.type, enabled=False):
-            return torch.cat([self.head(part, b) for part in a.split(rows)])
+            return torch.cat([self.head(part, b) for part in a.split(rows)]) if len(a) > rows else self.head(a, b)
 
     def logits(self, a: Tensor, b: Tensor) -> Tensor:
         """Log-odds (N, M), at even odds, that embeddings (N, D) and (M, D) are of the same digit."""

@@ -72,7 +72,7 @@ def _wanderings(at: Tensor, last: Tensor, generator: torch.Generator) -> Tensor:
 
 def collages(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Images (count, 1, 28, 28) of parts of random others: four quarters, or two laid over each other; parts turned."""
-    a, b, c, d = (_turn_some(_pick(images, count, generator), generator) for _ in range(4))
+    a, b, c, d = (_turn_some(images, count, generator) for _ in range(4))
     x, y = (PIXELS.to(images) - MIDDLE).T
     angle = _uniform(generator, count, 1, 1).to(images) * 2 * torch.pi
     right, below = (x * angle.cos() + y * angle.sin() > 0), (y * angle.cos() - x * angle.sin() > 0)
@@ -82,12 +82,9 @@ def collages(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return torch.where(_uniform(generator, count, 1, 1, 1).to(images) < QUARTERED, quarters, overlay)
 
 
-def _pick(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    return images[torch.randint(len(images), (count,), generator=generator).to(images.device)]
-
-
-def _turn_some(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each in one of the eight positions of a square."""
+def _turn_some(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Random ones of the images, each in one of the eight positions of a square."""
+    images = images[torch.randint(len(images), (count,), generator=generator).to(images.device)]
     for turned in (lambda image: image.flip(2), lambda image: image.flip(3), lambda image: image.mT):
         coin = _uniform(generator, len(images), 1, 1, 1).to(images) < 0.5
         images = torch.where(coin, turned(images), images)
