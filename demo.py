@@ -52,9 +52,8 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
     try:
         return load_digits(dataset, split="test", root=root, classes=model.classes).at_most(CANDIDATES)
     except InputError as error:
-        if args.dataset:
-            raise
-        raise InputError(f"{error}; say with --dataset and --data-root where the references come from") from error
+        way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
+        raise InputError(f"{error}{way_out}") from error
 
 
 def describe(weights: str, model: SiameseNetwork) -> str:

@@ -7,8 +7,8 @@ python evaluate.py runs/NAME --classes 8,9         pairs of classes that --class
 
 import argparse
 import json
+import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +33,17 @@ def main() -> None:
     digits, validation, dataset = load(args, facts)
     out = Path(args.out) if args.out else evaluation_folder(weights)
     out.mkdir(parents=True, exist_ok=True)
-    sizes = digits.labels.bincount()
-    metrics = {
-        "images": len(digits),
-        "pairs": len(digits) * (len(digits) - 1) // 2,
-        "positives": int((sizes * (sizes - 1)).sum()) // 2,
-        "threshold": model.threshold,
-    }
-    print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {metrics['pairs']:,} pairs")
+    n_pairs, positives = math.comb(len(digits), 2), sum(math.comb(len(own), 2) for own in digits.members)
+    print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {n_pairs:,} pairs")
     trained = facts.get("dataset", dataset)
     if seen_in_training(trained, dataset, args.split):
         print(f"Some of them may be among the {trained} images of the training: the figures are too good then.")
 
-    evaluation = replace(evaluate_network(model, digits, validation, args.seed), shown_pairs=args.pairs)
+    evaluation = evaluate_network(model, digits, validation, args.seed)._replace(shown_pairs=args.pairs)
     from siamese_mnist.figures import draw_figures  # matplotlib takes a second to import
 
     draw_figures(evaluation, out)
+    metrics = {"images": len(digits), "pairs": n_pairs, "positives": positives, "threshold": model.threshold}
     metrics |= evaluation.metrics
     metrics["baselines"] = {name: baseline.metrics for name, baseline in evaluation.baselines.items()}
     metrics |= {"weights": weights, "dataset": dataset, "split": args.split, "seed": args.seed, "classes": digits.names}
@@ -66,12 +61,11 @@ def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digit
     try:
         digits = load_digits(dataset, split=args.split, fraction=args.fraction, **chosen)
     except InputError as error:
-        stand_in = SOURCES[dataset].stand_in
-        if args.dataset or args.data_root or not stand_in:
+        if args.dataset or args.data_root or not SOURCES[dataset].stand_in:
             raise
-        print(f"{error}. Measuring on the {stand_in} images instead.")
-        dataset = stand_in
-        digits = load_digits(dataset, split=args.split, fraction=args.fraction, **chosen)
+        args.dataset = SOURCES[dataset].stand_in
+        print(f"{error}. Measuring on the {args.dataset} images instead.")
+        return load(args, facts)
     return digits, load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS), dataset
 
 
@@ -83,8 +77,8 @@ def seen_in_training(trained: str, measured: str, split: str) -> bool:
 
 def print_table(metrics: dict[str, Any]) -> None:
     baselines = metrics["baselines"]
-    print(f"\n{'':22}{'this network':>12}  {'95 % interval':>18}", end="")
-    print("".join(f"{name.replace('_', ' '):>18}" for name in baselines))
+    titles = "".join(f"{name.replace('_', ' '):>18}" for name in baselines)
+    print(f"\n{'':22}{'this network':>12}  {'95 % interval':>18}{titles}")
     for name in (*RATES, "auc", "log_loss", "log_loss_recalibrated"):
         unknown, form = ("–", ".2%") if name in RATES else ("∞", ".5f")
         own, *others = (

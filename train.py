@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
+from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.device import bf16_autocast, pick_device
@@ -38,7 +38,10 @@ def main() -> None:
     run = open_run()
     options, loss = run.options, LOSSES[run.options.loss]
     device = pick_device(options.device)
-    training, validation = load(options)
+    source = {"root": options.data_root, "classes": options.classes}
+    subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
+    training = load_digits(options.dataset, split="train", **source, **subset)
+    validation = load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
     images_read = zlib.crc32(training.labels.numpy(), zlib.crc32(training.images.numpy()))
     run.begin()
 
@@ -66,7 +69,9 @@ def main() -> None:
         for epoch in range(len(history), options.epochs):
             started, total = time.perf_counter(), 0.0
             batches.epoch = epoch
-            generator = seed_epoch(options.seed, epoch)
+            seed = int(np.random.SeedSequence((options.seed, epoch)).generate_state(1)[0])
+            generator = torch.Generator().manual_seed(seed)  # of the augmentation
+            torch.manual_seed(seed)  # of dropout
             model.train()
             bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False)
             for step, index in enumerate(bar, 1):
@@ -116,21 +121,6 @@ def open_run() -> Run:
     given = vars(parser.parse_args())
     resume, out = given.pop("resume"), given.pop("out")
     return Run.resume(resume, given) if resume else Run.new(out, TrainingOptions(**given))
-
-
-def load(options: TrainingOptions) -> tuple[Digits, Digits]:
-    """The training images, and at most 200 validation images a class."""
-    source = {"root": options.data_root, "classes": options.classes}
-    subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
-    training = load_digits(options.dataset, split="train", **source, **subset)
-    return training, load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
-
-
-def seed_epoch(seed: int, epoch: int) -> torch.Generator:
-    """The generator of an epoch's augmentation; seeds dropout, too. Depends on (seed, epoch) alone."""
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
-    torch.manual_seed(generator.initial_seed())
-    return generator
 
 
 def one_cycle(progress: float) -> float:

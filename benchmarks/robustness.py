@@ -72,7 +72,7 @@ def measure(model: SiameseNetwork, queries: Tensor, clean: Tensor, digits: Digit
     same, itself = digits.labels[:, None] == digits.labels, torch.eye(len(queries), dtype=torch.bool)
     eer, _ = metrics.equal_error(*(np.sort(log_odds[mask].numpy()) for mask in (same & ~itself, ~same)))
     random, won, asked = np.random.default_rng(0), 0.0, 0
-    members, own = [members.numpy() for members in digits.members], digits.class_indices
+    members, own = [members.numpy() for members in digits.members], digits.labels.unique(return_inverse=True)[1]
     for _ in range(REFERENCE_SETS):
         references = torch.tensor([random.choice(images) for images in members])
         queried = ~torch.isin(torch.arange(len(queries)), references)

@@ -26,14 +26,12 @@ def score_all_pairs(embeddings: Tensor, score: Score, title: str) -> Tensor:
 
 def sorted_kinds(log_odds: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """The log-odds of the pairs of the same class and of different classes, each pair once, ascending."""
-    kinds: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    kinds: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for rows in _blocks(len(labels)):
-        block = log_odds[rows, rows.start :].numpy()
-        same = (labels[rows, None] == labels[rows.start :]).numpy()
-        once = np.triu(np.ones_like(same), 1)
-        kinds[0].append(block[same & once])
-        kinds[1].append(block[~same & once])
-    positives, negatives = map(np.concatenate, kinds)
+        block, same = log_odds[rows, rows.start :].numpy(), (labels[rows, None] == labels[rows.start :]).numpy()
+        for kind, parts in kinds.items():
+            parts.append(block[np.triu(same == kind, 1)])
+    positives, negatives = map(np.concatenate, kinds.values())
     positives.sort()
     negatives.sort()
     return positives, negatives
@@ -58,10 +56,7 @@ def count_in_bins(log_odds: Tensor, labels: Tensor, low: float, high: float) -> 
 
 
 def match_references(log_odds: Tensor, labels: Tensor, k: int, seed: int) -> tuple[Tensor, Tensor] | None:
-    """bool (sets, N): does the image resemble its own class alone most, and is it asked, being no reference?
-
-    Each set holds k random images of each class, labels 0 to C-1. None if a class has no more than k images.
-    """
+    """bool (sets, N): is the image most like its own class's k references, and is it none? None with too few images."""
     members = [np.flatnonzero(labels == label) for label in labels.unique()]
     if min(map(len, members)) <= k:
         return None

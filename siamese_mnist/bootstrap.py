@@ -20,8 +20,8 @@ def sample_matches(won: Tensor, asked: Tensor) -> Samples:
     sets, images = won.shape
     sums = []
     for set_weights, weights in zip(_weights(sets).float().split(100), _weights(images).split(100)):
-        sums.append(torch.stack([(set_weights @ trials.float() * weights).sum(1) for trials in (won, asked)], 1))
-    hits, trials = torch.cat(sums).double().T.numpy()
+        sums.append(torch.stack([(set_weights @ trials.float() * weights).sum(1) for trials in (won, asked)]))
+    hits, trials = torch.cat(sums, 1).double().numpy()
     return hits / trials
 
 
@@ -44,12 +44,11 @@ def sample_curves(histograms: Tensor, edges: np.ndarray, scale: float, offset: f
     different_below, same_below = different.cumsum(-1), same.cumsum(-1)
     centres, misses, alarms = (edges[1:] + edges[:-1]) / 2, same_below, 1 - different_below
     crossing = np.abs(misses - alarms).argmin(1, keepdims=True)
-    return {
-        "eer": np.take_along_axis((misses + alarms) / 2, crossing, 1)[:, 0],
-        "auc": (different * (1 - same_below + same / 2)).sum(-1),
-        "log_loss": _log_loss(different, same, centres),
-        "log_loss_recalibrated": _log_loss(different, same, centres * scale + offset),
-    }
+    eer = np.take_along_axis((misses + alarms) / 2, crossing, 1)[:, 0]
+    samples = {"eer": eer, "auc": (different * (1 - same_below + same / 2)).sum(-1)}
+    for name, log_odds in (("log_loss", centres), ("log_loss_recalibrated", centres * scale + offset)):
+        samples[name] = (same @ np.logaddexp(0, -log_odds) + different @ np.logaddexp(0, log_odds)) / 2
+    return samples
 
 
 @lru_cache(maxsize=2)
@@ -68,7 +67,3 @@ def _resample(by_image: Tensor) -> np.ndarray:
     """
     drawn = torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
     return (drawn - by_image.sum(0) / 2).clamp(min=0).double().numpy()
-
-
-def _log_loss(different: np.ndarray, same: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
-    return (same @ np.logaddexp(0, -log_odds) + different @ np.logaddexp(0, log_odds)) / 2

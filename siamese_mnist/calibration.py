@@ -44,13 +44,9 @@ def fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float,
     positives, negatives = (np.sort(raw_scores[mask].numpy()) for mask in pair_masks(labels))
     scale, offset = fit_calibration(positives, negatives)
     eer, at = metrics.equal_error(positives, negatives)
-    misses, alarms = metrics.error_rates(positives, negatives, at)
-    measured = {
-        "eer": eer,
-        "eer_error": math.sqrt(eer * (1 - eer) / len(labels)),  # of an image, whose pairs go wrong together
-        "auc": metrics.auc(positives, negatives),
-        "balanced_accuracy": 1 - (misses + alarms) / 2,
-    }
+    error = math.sqrt(eer * (1 - eer) / len(labels))  # of images, since all pairs of one go wrong together
+    balanced = 1 - sum(metrics.error_rates(positives, negatives, at)) / 2
+    measured = {"eer": eer, "eer_error": error, "auc": metrics.auc(positives, negatives), "balanced_accuracy": balanced}
     return (scale, offset), torch.tensor(at * scale + offset).sigmoid().item(), measured
 
 

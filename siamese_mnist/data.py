@@ -50,11 +50,6 @@ class Digits(Dataset):
         """The indices of the images of each of these classes."""
         return [torch.where(self.labels == label)[0] for label in self.classes]
 
-    @property
-    def class_indices(self) -> Tensor:
-        """For each image the place of its class among these, (N,)."""
-        return self.labels.unique(return_inverse=True)[1]
-
 
 def load_digits(
     dataset: str = "bundled",
@@ -78,9 +73,8 @@ def load_digits(
     if len(digits.classes) < 2:
         raise InputError(f"the {split} split holds {len(digits.classes)} class; pairs of different classes need two")
     digits = _subset(digits, images_per_class, fraction)
-    for name, members in zip(digits.names, digits.members):
-        if len(members) < SMALLEST_PART:
-            raise InputError(f"class {name!r} has a single image in the {split} split; a pair needs two")
+    if single := [name for name, members in zip(digits.names, digits.members) if len(members) < SMALLEST_PART]:
+        raise InputError(f"class {single[0]!r} has a single image in the {split} split; a pair needs two")
     return digits
 
 

@@ -23,9 +23,8 @@ NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # MNIST's stroke widths in its pixel
 def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
     """A drawing of either polarity, 8 to 4,096 pixels a side, as (1, 1, 28, 28) in [0, 1], white ink on black.
 
-    A PIL image of any mode, or an array (H, W) or (H, W, channels). InputError, which is a ValueError, says that
-    nothing is drawn or why the image cannot be used. Made as by LeCun et al. 1998, III.A, and of MNIST's stroke width.
-    """
+    A PIL image of any mode, or an array (H, W) or (H, W, channels). InputError says that nothing is drawn, or what else
+    is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
     ink = _crop(_find_ink(_pixels(image)))
     width = stroke_width(ink)
     if not NARROWEST <= width <= WIDEST:
@@ -62,7 +61,7 @@ def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
 
 
 def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
-    """float32 (C, H, W), premultiplied RGBA or grey alone, in [0, 1], at most WORKING pixels a side."""
+    """float32 (4, H, W), premultiplied RGBA in [0, 1], at most WORKING pixels a side."""
     if not isinstance(image, Image.Image):
         image = Image.fromarray(to_bytes(image))
     if min(image.size) < SMALLEST or max(image.size) > LARGEST:
@@ -73,16 +72,11 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
         image = ImageOps.exif_transpose(image)
         if image.mode[0] in "IF":
             image = Image.fromarray(to_bytes(np.asarray(image)))
-        image = image.convert("L" if image.mode in ("1", "L") and "transparency" not in image.info else "RGBA")
-        if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255:
-            image = image.convert("RGBa")
+        image = image.convert("RGBA").convert("RGBa")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"the image cannot be read ({error})") from error
     image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
-    planes = image.split()
-    if len(planes) == 4 and planes[0] == planes[1] == planes[2] and planes[3].getextrema() == (255, 255):
-        planes = planes[:1]
-    return np.stack([np.asarray(plane, np.float32) for plane in planes]) / 255
+    return np.stack([np.asarray(plane, np.float32) for plane in image.split()]) / 255
 
 
 def to_bytes(values: ArrayLike) -> np.ndarray:

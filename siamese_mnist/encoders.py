@@ -1,17 +1,14 @@
 """The shared convolutional encoders: standardised images (B, 1, 28, 28) to embeddings (B, D)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def conv4() -> nn.Sequential:
-    """Four 3 × 3 convolutions, 1 → 24 → 48 → 96 → 512, adaptive average pooling and a linear layer: D = 64.
-
-    Pooling comes before normalisation and activation, which then work on a quarter of the pixels.
-    """
+    """Four 3 × 3 convolutions, 1 → 24 → 48 → 96 → 512, adaptive average pooling and a linear layer: D = 64."""
     return nn.Sequential(
         *_convolution(1, 24),  # (B, 24, 14, 14)
         *_convolution(24, 48),  # (B, 48, 7, 7)
@@ -36,25 +33,23 @@ def conv2() -> nn.Sequential:
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    # Pooled first, a quarter of the pixels is left to normalise and activate.
     return [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 class WholeMapConvolution(nn.Conv2d):
-    """A 3 × 3 convolution of a 3 × 3 map, (B, C, 3, 3) to (B, K, 1, 1), as the matrix product that it is.
-
-    On a CPU that takes an eighth of the time; the order is that of channels_last, so nothing need be copied.
-    """
+    """A 3 × 3 convolution of a 3 × 3 map, (B, C, 3, 3) to (B, K, 1, 1), as a matrix product: an eighth of the time."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
+        # In the order of channels_last, in which nothing need be copied.
         rows, weight = (tensor.permute(0, 2, 3, 1).flatten(1) for tensor in (maps, self.weight))
         return F.linear(rows, weight)[:, :, None, None]
 
 
-@dataclass(frozen=True)
-class Encoder:
+class Encoder(NamedTuple):
     """How to build an encoder, the length D of its embeddings, and the learning rate that suits it."""
 
     build: Callable[[], nn.Module]

@@ -1,7 +1,6 @@
 """What a siamese network scores on all pairs of a split: metrics with intervals, beside what costs nothing."""
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,8 +37,7 @@ class Baseline(NamedTuple):
     roc: tuple[np.ndarray, np.ndarray] | None = None
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """All pairs of N digits of C classes, scored: the metrics, and all that figures are drawn from."""
 
     digits: Digits
@@ -74,7 +72,7 @@ def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, 
 
 def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], seed: int) -> Evaluation:
     """Scores all pairs of the digits in one way, and measures it."""
-    labels, at = digits.class_indices, scoring.log_odds_threshold
+    labels, at = digits.labels.unique(return_inverse=True)[1], scoring.log_odds_threshold
     log_odds = allpairs.score_all_pairs(scoring.embeddings, scoring.score, scoring.name.replace("_", " "))
     kinds = positives, negatives = allpairs.sorted_kinds(log_odds, labels)
     called_same = allpairs.count_called_same(log_odds, labels, at)
@@ -110,8 +108,8 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 
 def _always_different(digits: Digits) -> dict[str, Any]:
     """The metrics of saying "different" of every pair. Its log-loss is infinite: None."""
-    nothing_called_same = torch.zeros(len(digits), len(digits.classes))
-    samples = bootstrap.sample_accuracies(nothing_called_same, digits.class_indices)
+    classes, labels = digits.labels.unique(return_inverse=True)
+    samples = bootstrap.sample_accuracies(torch.zeros(len(labels), len(classes)), labels)  # nothing called the same
     measured = dict.fromkeys(("auc", "eer", "balanced_accuracy"), 0.5) | {"accuracy": float(samples["accuracy"][0])}
     measured |= {"log_loss": None, "log_loss_recalibrated": math.log(2)}
     measured |= {f"match_accuracy_{k}": 0.0 for k in MATCH_REFERENCES}

@@ -26,6 +26,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MOST_NUMBERED, MOST_NAMED = 26, 60  # classes with a number in each cell, not a colour bar; with a name in each row
 PAIRS_IN_A_ROW, MOST_QUERIES, MOST_MAPPED = 6, 10, 1000
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
+plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False})
 
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
@@ -48,7 +49,7 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
     right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
     note = f"best: {history[best - 1]['val_eer']:.2%} after epoch {best}"
     right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
-    right.legend(frameon=False)
+    right.legend()
     left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
     right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel=f"EER ({unit})", yscale="log")
     for axes, factor in ((left, 1), (right, 100)):
@@ -56,7 +57,6 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
         axes.yaxis.set_major_formatter(lambda value, _, factor=factor: f"{value * factor:g}")
         axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.grid(alpha=0.25)
     return figure
 
 
@@ -169,8 +169,7 @@ def plot_roc(evaluation: Evaluation) -> Figure:
     right.set(xlabel="similarity (probability, at even odds)", ylabel="share of the kind's pairs, per 0.02")
     right.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.3g}%")
     for axes in (left, right):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, frameon=False, ncols=2)
-        axes.grid(alpha=0.25)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, ncols=2)
     return figure
 
 
@@ -189,10 +188,9 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
             axes.annotate(
                 f"{weight:.2%}", (x, y), textcoords="offset points", fontsize=8, color=GREY, bbox=box, **place
             )
-    axes.set(title="Is the similarity a probability?", xlim=(0, 1), ylim=(0, 1))
-    axes.set(xlabel="similarity", ylabel="share of these pairs that are the same")
-    axes.legend(frameon=False, title="grey: share of all pairs, at even odds", title_fontsize=9)
-    axes.grid(alpha=0.25)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="similarity", ylabel="share of these pairs that are the same")
+    axes.set_title("Is the similarity a probability?")
+    axes.legend(title="grey: share of all pairs, at even odds", title_fontsize=9)
     return figure
 
 
@@ -225,6 +223,7 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
     )
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    axes.grid(False)
     if classes > MOST_NUMBERED:
         axes.tick_params(axis="x", rotation=90)
         figure.colorbar(cells, shrink=0.6, format=PercentFormatter(1), label="share of wrong verdicts")

@@ -1,11 +1,10 @@
 """Pair losses over every pair of a batch. Both kinds of pair weigh the same, however rare one of them is.
 
-All have one signature: the network, embeddings (B, D), labels (B,) and the margin, and return a scalar. ValueError
-unless the batch holds a pair of the same class and one of different classes.
-"""
+All take the network, embeddings (B, D), labels (B,) and the margin, and return a scalar. ValueError unless the batch
+holds a pair of the same class and one of different classes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,8 +39,7 @@ def both(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: floa
     return bce(model, embeddings, labels, margin) + contrastive(model, embeddings, labels, margin)
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """A pair loss, and whether it trains the head; where it does not, strangers would only spoil the distances."""
 
     function: Callable[[SiameseNetwork, Tensor, Tensor, float], Tensor]

@@ -53,13 +53,9 @@ class Matcher:
 
     @torch.no_grad()
     def match(self, embedding: Tensor, references: Tensor, symbols: Mapping[str, Symbol]) -> Match:
-        """One embedding (1, D) against the references of each class and the examples of each symbol.
-
-        A class wins from the model's `rejection_threshold`. Most symbols resemble some digit more than their one
-        example in the eyes of a network that saw digits only; its embeddings tell them apart by distance.
-        """
+        """One embedding (1, D) against the references of each class and the examples of each symbol."""
         scores = classes = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
-        if symbols:
+        if symbols:  # they take the share by which they are nearer; to a network of digits, most resemble one
             to_classes = pairwise_distance(embedding, self.embeddings)[0, references]
             to_class = to_classes.kthvalue(min(NEAREST, references.shape[1]), dim=1).values.min()
             to_symbols = [pairwise_distance(embedding, symbol.embeddings).min() for symbol in symbols.values()]

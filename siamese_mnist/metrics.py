@@ -1,7 +1,6 @@
 """Metrics of two sorted lists of scores: of pairs of the same class (positives) and of different ones (negatives)."""
 
 import bisect
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
     if negatives[-1] < positives[0]:
         return 0.0, float(negatives[-1] + (positives[0] - negatives[-1]) / 2)
 
-    def rates(k: int, side: Literal["left", "right"]) -> tuple[float, float]:
+    def rates(k: int, side: str) -> tuple[float, float]:
         """Misses and false alarms at a threshold of the k-th positive ("left"), and just above it ("right")."""
         misses = np.searchsorted(positives, positives[k], side) / len(positives)
         return misses, 1 - np.searchsorted(negatives, positives[k], side) / len(negatives)
@@ -38,8 +37,7 @@ def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
 
 def error_rates(positives: Scores, negatives: Scores, threshold: float) -> tuple[float, float]:
     """Misses (positives below the threshold) and false alarms (negatives at or above it), as fractions."""
-    at = np.float32(threshold)
-    misses, below = np.searchsorted(positives, at) / len(positives), np.searchsorted(negatives, at) / len(negatives)
+    misses, below = (np.searchsorted(kind, np.float32(threshold)) / len(kind) for kind in (positives, negatives))
     return float(misses), float(1 - below)
 
 

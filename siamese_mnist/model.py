@@ -62,15 +62,10 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
     @property
     def config(self) -> dict[str, Any]:
         """What config.json holds: the constructor's arguments, as they are now."""
-        return {
-            "encoder": self.encoder_name,
-            "head": self.head_name,
-            "threshold": self.threshold,
-            "rejection_threshold": self.rejection_threshold,
-            "calibration": self.calibration,
-            "classes": self.classes,
-            "training": self.training_facts,
-        }
+        parts = {"encoder": self.encoder_name, "head": self.head_name}
+        thresholds = {"threshold": self.threshold, "rejection_threshold": self.rejection_threshold}
+        facts = {"calibration": self.calibration, "classes": self.classes, "training": self.training_facts}
+        return parts | thresholds | facts
 
     @property
     def device(self) -> torch.device:

@@ -26,9 +26,8 @@ def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
 class PairedDataset(Dataset):
     """`n_pairs` pairs ((image_a, image_b), same): uint8 images (1, 28, 28); `same` is 1 at even indices, else 0.
 
-    Never an image with itself; the two classes of a different pair are equally likely among all. Pair i depends on
-    (seed, i) alone. InputError if there are fewer than two classes or a class has a single image.
-    """
+    Never an image with itself; all two classes are equally likely. Pair i depends on (seed, i) alone. InputError unless
+    there are two classes or more, of two images or more."""
 
     def __init__(self, digits: Digits, n_pairs: int = 1000, seed: int = 0) -> None:
         self.digits, self.n_pairs, self.seed = digits, n_pairs, seed
@@ -61,9 +60,8 @@ class PairedDataset(Dataset):
 class BalancedBatches(Sampler[Tensor]):
     """Batches of P classes × K images as index tensors, P·K close to `batch_size`; an epoch sees N // (P·K) of them.
 
-    P is all classes where each can have four images, else a random choice a batch. No image twice in a batch; every
-    image of a class comes once before any comes again. Set `epoch`: the batches depend on (seed, epoch) alone.
-    """
+    P is all classes where each can have four images, else a random choice a batch. No image is twice in a batch, or again
+    before all of its class were there. Set `epoch`: the batches depend on (seed, epoch) alone."""
 
     def __init__(self, digits: Digits, batch_size: int, seed: int = 0) -> None:
         self.members = [members.numpy() for members in digits.members]

@@ -65,10 +65,10 @@ class Run:
     def load_state(self, device: torch.device) -> dict[str, Any] | None:
         """What `save_epoch` was given last, or None before the first epoch has ended."""
         state = self.path / STATE
-        if not state.exists():
-            return None
         try:
             return torch.load(state, map_location=device, weights_only=True)
+        except FileNotFoundError:
+            return None
         except Exception as error:  # torch.load raises whatever its reader meets in a damaged file
             raise InputError(f"{state}: damaged ({type(error).__name__}); start a new run") from error
 

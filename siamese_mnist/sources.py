@@ -1,7 +1,7 @@
 """The places digits come from, a row of SOURCES each, and their readers.
 
-A reader takes the root folder and "train", "val" or "test", and returns uint8 images (N, 1, 28, 28), white on black,
-int64 labels (N,), and the names of the classes. InputError names the file, line or folder that cannot be used.
+A reader takes the root folder and a split, and returns uint8 images (N, 1, 28, 28), white on black, int64 labels (N,)
+and the names of the classes. InputError names the file, line or folder that cannot be used.
 """
 
 import os
@@ -9,11 +9,11 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from textwrap import shorten
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from siamese_mnist.errors import WAYS_OUT, InputError
 Arrays = tuple[Tensor, Tensor, tuple[str, ...]]
 SPLITS = ("train", "val", "test")
 DIGIT_NAMES = tuple("0123456789")
-MNIST_VALIDATION_IMAGES = 6000
+MNIST_VALIDATION = 6000  # of the training images
 SMALLEST_PART = 2  # images: a pair of the same class needs two
 
 
@@ -55,8 +55,7 @@ def read_mnist(root: Path, split: str) -> Arrays:
     images, labels = _read_idx(paths[0], (28, 28)), _read_idx(paths[1], ())
     if len(images) != len(labels) or labels.max(initial=0) > 9:
         raise InputError(f"{paths[1]}: no label from 0 to 9 for each of {len(images)} images; download both again")
-    first, last = MNIST_VALIDATION_IMAGES, None
-    part = {"train": slice(first, last), "val": slice(first), "test": slice(last)}[split]
+    part = {"train": slice(MNIST_VALIDATION, None), "val": slice(MNIST_VALIDATION), "test": slice(None)}[split]
     return torch.from_numpy(images[part])[:, None], torch.from_numpy(labels[part].astype(np.int64)), DIGIT_NAMES
 
 
@@ -82,10 +81,9 @@ def _download_mnist(root: Path, raw: Path) -> None:
         except (RuntimeError, OSError, EOFError, HTTPException) as error:
             if getattr(error, "errno", None) in WAYS_OUT:
                 raise
-            raise InputError(
-                f"MNIST is not in {raw} and could not be downloaded ({shorten(str(error), 120, placeholder=' …')}); "
-                "connect to the internet, put its four files there, or use --dataset bundled"
-            ) from error
+            reason = shorten(str(error), 120, placeholder=" …")
+            way_out = "connect to the internet, put its four files there, or use --dataset bundled"
+            raise InputError(f"MNIST is not in {raw} and could not be downloaded ({reason}); {way_out}") from error
         for path in Path(part, "MNIST", "raw").glob("*-ubyte"):
             os.replace(path, raw / path.name)
 
@@ -198,20 +196,19 @@ def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str])
     return {name: torch.cat(indices).sort().values for name, indices in parts.items()}
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """All that is particular to a source of digits."""
 
     read: Callable[[Path, str], Arrays]
+    mnist_parts: dict[str, frozenset[str]]  # of which its images may be, by split
     needs_root: bool = True
-    mnist_parts: dict[str, frozenset[str]] = field(default_factory=dict)  # of which its images may be, by split
     stand_in: str | None = None  # is measured on where this one cannot be read
 
 
 FIRST, LAST, TEST = (frozenset([part]) for part in ("training images up to 6,000", "the others", "test images"))
 SOURCES = {
-    "bundled": Source(read_bundled, needs_root=False, mnist_parts=dict.fromkeys(SPLITS, FIRST)),
-    "mnist": Source(read_mnist, mnist_parts={"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled"),
-    "csv": Source(read_csv, mnist_parts=dict.fromkeys(SPLITS, FIRST | LAST) | {"test": FIRST | LAST | TEST}),
-    "folder": Source(read_folder),
+    "bundled": Source(read_bundled, dict.fromkeys(SPLITS, FIRST), needs_root=False),
+    "mnist": Source(read_mnist, {"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled"),
+    "csv": Source(read_csv, {"train": FIRST | LAST, "val": FIRST | LAST, "test": FIRST | LAST | TEST}),
+    "folder": Source(read_folder, {}),
 }

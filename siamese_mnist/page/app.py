@@ -3,9 +3,8 @@
 import html
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import matplotlib
@@ -15,8 +14,9 @@ from torch import Tensor
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.matching import Matcher, Symbol
-from siamese_mnist.page.markup import PANELS, data_url, describe, is_digit
-from siamese_mnist.page.sketchpad import open_drawing, open_image, sketchpad
+from siamese_mnist.page.markup import PANELS, data_url, describe
+from siamese_mnist.page.sketchpad import open_image, prepare_sketch, sketchpad
+from siamese_mnist.sources import DIGIT_NAMES
 
 matplotlib.use("Agg")  # else Gradio looks for a display at the first drawing, for which it waits a second
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
@@ -31,18 +31,11 @@ def _errors_for_clients() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def _prepare(drawing: Any) -> Tensor | None:
-    """A sketchpad's value as an image (1, 1, 28, 28), None while it is blank."""
-    image = open_drawing(drawing)
-    return None if image is None else prepare_drawing(image)
-
-
-@dataclass(frozen=True)
-class Visitor:
+class Visitor(NamedTuple):
     """What belongs to one visitor: which images are the references, and the symbols taught."""
 
     references: Tensor
-    symbols: dict[str, Symbol] = field(default_factory=dict)
+    symbols: dict[str, Symbol]
 
 
 class Page:
@@ -50,13 +43,13 @@ class Page:
 
     def __init__(self, matcher: Matcher, weights: str) -> None:
         self.matcher, self.model, self.weights = matcher, matcher.model, weights
-        self.newcomer = Visitor(matcher.sample(torch.Generator().manual_seed(0)))
-        self.kind = "digit" if all(map(is_digit, matcher.names)) else "symbol"
+        self.newcomer = Visitor(matcher.sample(torch.Generator().manual_seed(0)), {})
+        self.kind = "digit" if set(matcher.names) <= set(DIGIT_NAMES) else "symbol"
 
     def show_match(self, drawing: Any, visitor: Visitor) -> str:
         """The panel of a drawing's scores."""
         try:
-            prepared = _prepare(drawing)
+            prepared = prepare_sketch(drawing)
         except InputError as error:
             return self._panel(visitor, str(error))
         if prepared is None:
@@ -66,14 +59,14 @@ class Page:
 
     def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
         """Draws new references, and scores the drawing against them."""
-        visitor = replace(visitor, references=self.matcher.sample())
+        visitor = visitor._replace(references=self.matcher.sample())
         return visitor, self.show_match(drawing, visitor)
 
     def show_verdict(self, left: Any, right: Any) -> str:
         """The panel of the verdict on two drawings."""
         sentence, compared, threshold = f"Draw a {self.kind} on each side", None, self.model.threshold
         try:
-            a, b = _prepare(left), _prepare(right)
+            a, b = prepare_sketch(left), prepare_sketch(right)
             if a is not None and b is not None:
                 compared = self.matcher.verify(a, b)
                 sentence = f"1: the same {self.kind}" if compared[0] >= threshold else f"0: different {self.kind}s"
@@ -89,7 +82,7 @@ class Page:
         """Adds an example of a symbol; returns the visitor, the pad's next value, the list of symbols, the panel."""
         name, pad = " ".join(str(name or "").split()), ""
         try:
-            visitor = self._learn(_prepare(drawing), name, visitor)
+            visitor = self._learn(prepare_sketch(drawing), name, visitor)
             sentence = f"Learned “{name}”. Draw it again: is it known?"
         except InputError as error:
             sentence, pad = str(error), gr.skip()
@@ -108,11 +101,11 @@ class Page:
         if known is not None and len(known.images) == MOST_EXAMPLES:
             raise InputError(f"{MOST_EXAMPLES} examples are the most: draw it now, and see it matched")
         images = image if known is None else torch.cat([known.images, image])
-        return replace(visitor, symbols={**visitor.symbols, name: Symbol(images, self.model.encode_all(images))})
+        return visitor._replace(symbols={**visitor.symbols, name: Symbol(images, self.model.encode_all(images))})
 
     def forget(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str, str]:
         """Forgets all symbols."""
-        visitor = replace(visitor, symbols={})
+        visitor = visitor._replace(symbols={})
         return visitor, str(PANELS.symbol_list({})), self.show_match(drawing, visitor)
 
     def match_file(self, image: str | None) -> dict[str, Any]:
@@ -138,19 +131,10 @@ class Page:
     def serve(self, host: str = "127.0.0.1", port: int | None = None, share: bool = False) -> tuple[gr.Blocks, str]:
         """Serves the page in the background; returns the app, to be closed, and its address. OSError if it cannot."""
         app = self.build()
-        _, local, public = app.launch(
-            server_name=host,
-            server_port=port,
-            share=share,
-            prevent_thread_lock=True,
-            quiet=True,
-            footer_links=["api"],
-            max_file_size="20mb",
-            enable_monitoring=False,
-            ssr_mode=False,
-            theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-            css_paths=Path(__file__).with_name("page.css"),
-        )
+        theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
+        look = {"theme": theme, "css_paths": Path(__file__).with_name("page.css"), "footer_links": ["api"]}
+        rest = {"prevent_thread_lock": True, "quiet": True, "enable_monitoring": False, "ssr_mode": False, **look}
+        _, local, public = app.launch(server_name=host, server_port=port, share=share, max_file_size="20mb", **rest)
         return app, public or local
 
     def build(self) -> gr.Blocks:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from siamese_mnist.matching import Match
+from siamese_mnist.sources import DIGIT_NAMES
 
 PREFIX = "data:image/png;base64,"
 
@@ -25,15 +26,10 @@ def describe(match: Match) -> str:
     """One sentence, such as "Looks like a 7 (0.98); next 1 (0.21)"."""
     first, second = sorted(match.scores, key=match.scores.__getitem__, reverse=True)[:2]
     if match.winner is None:
-        kind = "digit" if all(map(is_digit, match.scores)) else "symbol here"
+        kind = "digit" if set(match.scores) <= set(DIGIT_NAMES) else "symbol here"
         return f"Not like any {kind}; nearest is {first} ({match.scores[first]:.2f})"
-    winner = f"{'an' if first == '8' else 'a'} {first}" if is_digit(first) else f"“{first}”"
+    winner = f"{'an' if first == '8' else 'a'} {first}" if first in DIGIT_NAMES else f"“{first}”"
     return f"Looks like {winner} ({match.scores[first]:.2f}); next {second} ({match.scores[second]:.2f})"
-
-
-def is_digit(name: str) -> bool:
-    """Whether a class's name is one of ten digits."""
-    return len(name) == 1 and name.isdigit()
 
 
 _environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 from PIL import Image
+from torch import Tensor
 
-from siamese_mnist.drawing import LARGEST
+from siamese_mnist.drawing import LARGEST, prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.page.markup import PANELS, PREFIX
 
@@ -25,8 +26,8 @@ def sketchpad(label: str, hint: str, elem_id: str) -> gr.HTML:
     return gr.HTML(value="", label=label, elem_id=elem_id, **parts)
 
 
-def open_drawing(value: Any) -> Image.Image | None:
-    """The image of a sketchpad's value, None while it is blank. InputError if the value is none of a sketchpad's."""
+def prepare_sketch(value: Any) -> Tensor | None:
+    """A sketchpad's value as an image (1, 1, 28, 28), None while it is blank. InputError if it is no drawing."""
     if value in (None, ""):
         return None
     if not isinstance(value, str) or not value.startswith(PREFIX) or len(value) > LONGEST_URL:
@@ -35,7 +36,7 @@ def open_drawing(value: Any) -> Image.Image | None:
         content = base64.b64decode(value.removeprefix(PREFIX), validate=True)
     except ValueError as error:
         raise InputError(f"the drawing is not in base 64 ({error})") from error
-    return open_image(io.BytesIO(content))
+    return prepare_drawing(open_image(io.BytesIO(content)))
 
 
 def open_image(file: Any) -> Image.Image:
