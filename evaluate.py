@@ -47,11 +47,11 @@ def main() -> None:
     metrics |= evaluation.metrics
     metrics["baselines"] = {name: baseline.metrics for name, baseline in evaluation.baselines.items()}
     metrics |= {"weights": weights, "dataset": dataset, "split": args.split, "seed": args.seed, "classes": digits.names}
-    metrics |= {"fraction": args.fraction, "world_size": facts.get("world_size", 1)}
-    metrics["seconds"] = round(time.perf_counter() - started, 1)
+    seconds = round(time.perf_counter() - started, 1)
+    metrics |= {"fraction": args.fraction, "world_size": facts.get("world_size", 1), "seconds": seconds}
     write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     print_table(metrics)
-    print(f"{out}: metrics.json and the figures, {metrics['seconds']:.0f} s")
+    print(f"{out}: metrics.json and the figures, {seconds:.0f} s")
 
 
 def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digits, str]:

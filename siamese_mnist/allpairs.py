@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-TILE = 500
-BINS = 200
-REFERENCE_SETS = 100
+TILE, BINS, REFERENCE_SETS = 500, 200, 100
 Score = Callable[[Tensor, Tensor], Tensor]  # embeddings (N, D), (M, D) → log-odds (N, M)
 
 

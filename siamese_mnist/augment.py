@@ -11,8 +11,7 @@ from siamese_mnist.pen import AXIS, draw_segments
 ROTATION, SCALE, SHEAR = math.radians(15), 0.15, 0.2
 PIXEL = 1 / 14  # in the units of affine_grid: half an image is 1
 SHIFT, BEND = 3 * PIXEL, 0.6 * PIXEL
-THINNING = 0.5  # of what thickening may be
-FLAGS = 0.4  # of the images
+THINNING, FLAGS = 0.5, 0.4  # of what thickening may be; of the images
 FLAG_ANGLE = 110.0, 145.0  # degrees, 0 to the right, 90 downwards
 FLAG_LENGTH, FLAG_WIDTH = (3.0, 12.0), (1.6, 3.2)  # pixels
 # (28, 4): how much each of 4 points in a row counts at each of 28 pixels.

@@ -31,10 +31,8 @@ def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]
     hits = called_same.gather(1, labels[:, None])[:, 0]
     counts = torch.stack([same - hits, called_same.sum(1) - hits, same, len(labels) - 1 - same], 1)
     misses, alarms, same, different = _resample(counts).T
-    return {
-        "accuracy": 1 - (misses + alarms) / (same + different),
-        "balanced_accuracy": 1 - (misses / same + alarms / different) / 2,
-    }
+    accuracy, balanced = 1 - (misses + alarms) / (same + different), 1 - (misses / same + alarms / different) / 2
+    return {"accuracy": accuracy, "balanced_accuracy": balanced}
 
 
 def sample_curves(histograms: Tensor, edges: np.ndarray, scale: float, offset: float) -> dict[str, Samples]:
@@ -61,9 +59,7 @@ def _weights(count: int) -> Tensor:
 
 
 def _resample(by_image: Tensor) -> np.ndarray:
-    """Samples (1 + DRAWS, F) of sums over pairs, from sums by image (N, F) in which each pair counts twice.
-
-    A pair weighs the product of its images' weights; to first order wᵢ + wⱼ - 1, which needs no look at the pairs.
-    """
+    """Samples (1 + DRAWS, F) of sums over pairs from sums by image (N, F): of a pair's weight wᵢwⱼ, wᵢ + wⱼ - 1."""
+    # To first order, which needs no look at the pairs; each counts twice in the sums.
     drawn = torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
     return (drawn - by_image.sum(0) / 2).clamp(min=0).double().numpy()

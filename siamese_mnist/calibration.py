@@ -16,8 +16,7 @@ from siamese_mnist.pairs import pair_masks
 from siamese_mnist.strangers import scribbles
 
 MOST_REFUSED = 0.01  # of validation digits
-FITTED_SCRIBBLES = 500
-REFERENCE_SETS = 10
+FITTED_SCRIBBLES, REFERENCE_SETS = 500, 10
 MOST_FITTED_SCORES = 300_000  # of each kind
 
 

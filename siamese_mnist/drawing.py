@@ -15,8 +15,7 @@ BOX, FRAME = 20, 28  # the longer side of MNIST's digits, and of its images
 FINE = 5  # stroke widths are measured and changed with this many points a pixel
 INVISIBLE, FAINTEST = 0.002, 0.08  # contrast of a pixel, and of the ink, with its background, of the whole range
 STRONG, WEAK = 0.5, 0.2  # of the ink's contrast: a stroke has a part that strong, and ends where it is that weak
-SPECK = 0.03  # of the area of the largest part
-LEAST = 0.02  # of the longer side of the image
+SPECK, LEAST = 0.03, 0.02  # of the area of the largest part; of the longer side of the image
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # MNIST's stroke widths in its pixels: percentiles 1, 50 and 99
 
 

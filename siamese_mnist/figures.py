@@ -1,12 +1,8 @@
 """Every figure, in Okabe and Ito's colours, told apart by shape and words as well; FIGURES lists an evaluation's."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,9 +18,10 @@ from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
 from siamese_mnist.pairs import PairedDataset
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 MOST_NUMBERED, MOST_NAMED = 26, 60  # classes with a number in each cell, not a colour bar; with a name in each row
 PAIRS_IN_A_ROW, MOST_QUERIES, MOST_MAPPED = 6, 10, 1000
+plt.switch_backend("Agg")
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
 plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False})
 
@@ -249,7 +246,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
         (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span
         typical = members[((own - (x, middle)) ** 2).sum(1).argmin()]
         y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # beside its class, not on it
-        extent, image = (x - dx, x + dx, y - dy, y + dy), 255 - digits.images[typical, 0]
+        extent, image = (x - dx, x + dx, y - dy, y + dy), 255 - digits.images[typical, 0].numpy()
         axes.imshow(image, cmap="gray", extent=extent, zorder=3, aspect="auto", vmin=0, vmax=255)
         axes.add_patch(plt.Rectangle((x - dx, y - dy), 2 * dx, 2 * dy, fill=False, edgecolor=colour, lw=2, zorder=4))
     (left, low), (right, high) = points.min(0) - 0.04 * span, points.max(0) + (0.04, 0.1) * span
@@ -259,7 +256,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
     return figure
 
 
-FIGURES: dict[str, Callable[[Evaluation], Figure]] = {
+FIGURES = {
     "Siamese_test": draw_pairs,
     "match": draw_matches,
     "roc": plot_roc,

@@ -1,6 +1,5 @@
 """One image against references of every class: how it resembles each, and which it is, if any."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -52,7 +51,7 @@ class Matcher:
         return mean_log_odds(self.model.logits(embeddings, self.embeddings), references).sigmoid()
 
     @torch.no_grad()
-    def match(self, embedding: Tensor, references: Tensor, symbols: Mapping[str, Symbol]) -> Match:
+    def match(self, embedding: Tensor, references: Tensor, symbols: dict[str, Symbol]) -> Match:
         """One embedding (1, D) against the references of each class and the examples of each symbol."""
         scores = classes = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
         if symbols:  # they take the share by which they are nearer; to a network of digits, most resemble one

@@ -60,8 +60,8 @@ class PairedDataset(Dataset):
 class BalancedBatches(Sampler[Tensor]):
     """Batches of P classes × K images as index tensors, P·K close to `batch_size`; an epoch sees N // (P·K) of them.
 
-    P is all classes where each can have four images, else a random choice a batch. No image is twice in a batch, or again
-    before all of its class were there. Set `epoch`: the batches depend on (seed, epoch) alone."""
+    P is all classes where each can have four images, else a random choice a batch. No image is twice in a batch, or
+    again before all of its class were there. Set `epoch`: the batches depend on (seed, epoch) alone."""
 
     def __init__(self, digits: Digits, batch_size: int, seed: int = 0) -> None:
         self.members = [members.numpy() for members in digits.members]

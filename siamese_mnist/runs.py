@@ -17,7 +17,6 @@ from siamese_mnist.options import TrainingOptions, as_typed
 
 RUNS, RELEASED = Path("runs"), Path("weights")
 CONFIG, STATE, HISTORY, CURVES, LAST, BEST = "config.json", "state.pt", "history.csv", "curves.png", "last", "best"
-History = list[dict[str, float]]  # a row an epoch
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Run:
         except Exception as error:  # torch.load raises whatever its reader meets in a damaged file
             raise InputError(f"{state}: damaged ({type(error).__name__}); start a new run") from error
 
-    def save_epoch(self, model: SiameseNetwork, history: History, state: dict[str, Any]) -> None:
+    def save_epoch(self, model: SiameseNetwork, history: list[dict[str, float]], state: dict[str, Any]) -> None:
         """Weights, history and curves of the last epoch in `history`, then the state, which makes them count."""
         best = best_epoch(history)
         for name in (LAST, BEST) if best == len(history) else (LAST,):
@@ -85,7 +84,7 @@ class Run:
         write_whole(self.path / STATE, buffer.getvalue())
 
 
-def best_epoch(history: History) -> int:
+def best_epoch(history: list[dict[str, float]]) -> int:
     """The last epoch (from 1) within a standard error of the least validation EER; Breiman et al. 1984, 3.4.3."""
     least = min(history, key=lambda row: row["val_eer"])
     limit = least["val_eer"] + least["val_eer_error"]

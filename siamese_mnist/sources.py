@@ -141,8 +141,7 @@ def _read_table(path: Path, modified: int) -> np.ndarray:
         row, column = wrong[0]
         reason = f"{table[row, column]:g} at row {row}, column {column + 1}"
     # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
-    first_row = header + ("column " in reason)
-    reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + first_row}", reason)
+    reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + header + ('column ' in reason)}", reason)
     raise InputError(f"{path}: {shorten(reason, 120)}; rows of whole numbers from 0 to 255 are needed")
 
 

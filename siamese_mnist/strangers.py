@@ -6,8 +6,7 @@ from torch import Tensor
 from siamese_mnist.pen import PIXELS, draw_segments
 
 SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added, twice
-FEWEST, MOST = 6, 10  # corners of a scribble; with fewer it would often be a digit
-STEPS = 32  # segments of a scribble
+FEWEST, MOST, SEGMENTS = 6, 10, 32  # corners of a scribble, with fewer it would often be a digit; and its segments
 BOX, MIDDLE = 20, 13.5  # pixels: a scribble's longer side, as MNIST's digits, and its place
 LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.15  # of the scribbles
 GRID, WOBBLE = (0.75, 1.0), 0.1  # between the points of letters, and off them
@@ -27,7 +26,7 @@ def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) ->
 def scribbles(count: int, generator: torch.Generator) -> Tensor:
     """Random strokes (count, 1, 28, 28) in [0, 1] of MNIST's size: half are like letters, some fill."""
     last = torch.randint(FEWEST - 1, MOST, (count, 1), generator=generator)
-    at = torch.linspace(0, 1, STEPS + 1) * last  # (count, STEPS + 1): where between which corners
+    at = torch.linspace(0, 1, SEGMENTS + 1) * last  # (count, SEGMENTS + 1): where between which corners
     like_letters = _uniform(generator, count, 1) < LIKE_LETTERS
     curve = torch.where(like_letters[:, :, None], _letters(at, generator), _wanderings(at, last, generator))
     interrupted = like_letters | (_uniform(generator, count, 1) < INTERRUPTED)

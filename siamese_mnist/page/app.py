@@ -191,6 +191,6 @@ class Page:
                 start = self._panel(self.newcomer, "Draw a symbol, name it, teach it; then draw it again")
                 panel = gr.HTML(start, elem_id="teach-panel", apply_default_css=False)
         pad.input(self.show_match, [pad, visitor], panel, **LIVE)
-        shown = [visitor, pad, taught, panel]
-        lesson = gr.on([teach.click, name.submit], self.teach, [pad, name, visitor], shown, **LIVE)
+        asked, shown = [pad, name, visitor], [visitor, pad, taught, panel]
+        lesson = gr.on([teach.click, name.submit], self.teach, asked, shown, **LIVE)
         return [lesson, forget.click(self.forget, [pad, visitor], [visitor, taught, panel], **LIVE)]
