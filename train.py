@@ -53,13 +53,9 @@ def main() -> None:
     schedule = LambdaLR(optimizer, lambda step: one_cycle(step / (options.epochs * len(batches))))
     average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # is validated and saved
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
-    history: list[dict[str, float]] = []
-    if state := run.load_state(device):
-        if state["images"] != images_read:
-            raise InputError(f"{options.data_root}: other images than the run's; restore them, or start a new run")
-        history = state["history"]
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+    history, images_seen = run.load_state(parts, device)
+    if images_seen not in (None, images_read):
+        raise InputError(f"{options.data_root}: other images than the run's; restore them, or start a new run")
 
     size, classes = sum(parameter.numel() for parameter in model.parameters()), len(training.classes)
     print(f"{len(training):,} {options.dataset} images of {classes} classes · {device.type}, seed {options.seed}")

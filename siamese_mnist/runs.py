@@ -61,15 +61,20 @@ class Run:
         if not (self.path / CONFIG).exists():
             write_whole(self.path / CONFIG, json.dumps(asdict(self.options), indent=2) + "\n")
 
-    def load_state(self, device: torch.device) -> dict[str, Any] | None:
-        """What `save_epoch` was given last, or None before the first epoch has ended."""
-        state = self.path / STATE
+    def load_state(self, parts: dict[str, Any], device: torch.device) -> tuple[list[dict[str, float]], int | None]:
+        """Puts `parts` back as the last epoch left them; returns the history and the fingerprint of the images."""
+        path = self.path / STATE
         try:
-            return torch.load(state, map_location=device, weights_only=True)
+            state = torch.load(path, map_location=device, weights_only=True)
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            return state["history"], state["images"]
         except FileNotFoundError:
-            return None
+            return [], None  # no epoch has ended
         except Exception as error:  # torch.load raises whatever its reader meets in a damaged file
-            raise InputError(f"{state}: damaged ({type(error).__name__}); start a new run") from error
+            raise InputError(
+                f"{path}: damaged, or of another version ({type(error).__name__}); start a new run"
+            ) from error
 
     def save_epoch(self, model: SiameseNetwork, history: list[dict[str, float]], state: dict[str, Any]) -> None:
         """Weights, history and curves of the last epoch in `history`, then the state, which makes them count."""
