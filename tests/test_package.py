@@ -1,0 +1,84 @@
+"""What an installation brings: the built wheel in a new environment, and one list of what is needed."""
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+
+import pytest
+from conftest import REPOSITORY
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+
+def listed(name):
+    lines = (REPOSITORY / name).read_text().splitlines()
+    return {line for line in lines if re.match(r"\w", line)}
+
+
+def test_the_requirements_files_name_what_the_project_needs():
+    extras = PROJECT["optional-dependencies"]
+    assert listed("requirements.txt") == {*PROJECT["dependencies"], *extras["demo"]}
+    assert listed("requirements-dev.txt") == set(extras["dev"])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The Python of a new environment that has the wheel, and beside it what is installed here."""
+    folder = tmp_path_factory.mktemp("wheel")
+    (folder / "source").mkdir()
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--quiet",
+        "--wheel-dir",
+        folder,
+    ]
+    for name in ("siamese_mnist", "pyproject.toml", "README.md", "LICENSE"):  # a copy, as building leaves files there
+        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy)(REPOSITORY / name, folder / "source" / name)
+    subprocess.run([*build, folder / "source"], check=True, cwd=folder)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    where = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    library = subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip()
+    (wheel,) = folder.glob("*.whl")
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", library, wheel]
+    subprocess.run(install, check=True)
+    with open(f"{library}/beside.pth", "w") as file:  # after the wheel, so that it comes first
+        file.write(sysconfig.get_path("purelib"))
+    return python
+
+
+def run_elsewhere(python, folder, code):
+    done = subprocess.run([python, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_the_wheel_encodes_an_image_from_any_folder(installed, tmp_path):
+    code = (
+        "import siamese_mnist, torch; from siamese_mnist import SiameseNetwork, load_digits;"
+        f"model = SiameseNetwork.from_pretrained({str(REPOSITORY / 'weights')!r});"
+        "print(siamese_mnist.__file__, *model.encode(load_digits(split='test').images[:1]).shape)"
+    )
+    path, *shape = run_elsewhere(installed, tmp_path, code)
+    assert path.startswith(str(installed.parent.parent))
+    assert shape == ["1", "64"]
+
+
+def test_the_wheel_brings_what_the_page_is_made_of(installed, tmp_path):
+    code = "from siamese_mnist.page.app import sketchpad; print(len(sketchpad('a', 'b', 'c').js_on_load))"
+    assert int(run_elsewhere(installed, tmp_path, code)[0]) > 1000
+
+
+def test_the_network_alone_wants_no_gradio(installed, tmp_path):
+    code = (
+        "import sys; sys.modules['gradio'] = None; import siamese_mnist, siamese_mnist.evaluation, siamese_mnist.runs"
+    )
+    run_elsewhere(installed, tmp_path, code)
