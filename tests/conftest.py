@@ -15,10 +15,18 @@ import pytest
 import torch
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: on busy cores, threads that spin cost four times
 
 from siamese_mnist import Digits, SiameseNetwork, allpairs, load_digits
 
 REPOSITORY = Path(__file__).parent.parent
+SLOW = {"run_script", "run_process", "site", "installed", "mnist_root"}  # fixtures
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +128,9 @@ def heed_interrupts() -> None:
 
 @pytest.fixture(scope="session")
 def trained_run(run_script, tmp_path_factory) -> Path:
-    """A short but real training: 50 images a class, 20 epochs."""
+    """A short but real training. What it learns differs from machine to machine, and is little: see `released`."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    options = ("--images-per-class", 50, "--batch-size", 50, "--epochs", 20, "--lr", 0.006)
+    options = ("--images-per-class", 50, "--batch-size", 50, "--epochs", 12, "--lr", 0.006)
     done = run_script("train.py", *options, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder

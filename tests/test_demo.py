@@ -18,6 +18,7 @@ import demo
 from siamese_mnist import InputError, SiameseNetwork
 
 
+@pytest.mark.slow
 def test_it_says_where_it_is_and_answers_and_ends_with_ctrl_c(tmp_path, monkeypatch, capsys):
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
     environment.pop("GRADIO_ANALYTICS_ENABLED")
