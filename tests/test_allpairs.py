@@ -18,6 +18,19 @@ def test_every_pair_is_scored_and_listed_once(scored):
     np.testing.assert_array_equal(scored.kinds[1], np.sort(scores[~same]))
 
 
+def test_of_two_mirrored_tiles_one_is_scored(monkeypatch):
+    monkeypatch.setattr(allpairs, "TILE", 2)
+    numbers, tiles = torch.arange(5.0)[:, None], []
+
+    def score(a, b):
+        tiles.append((a, b))
+        return a * b.T
+
+    found = allpairs.score_all_pairs(numbers, score, "")
+    assert torch.equal(found, (numbers * numbers.T).fill_diagonal_(-torch.inf))
+    assert len(tiles) == 6
+
+
 def same_of(scored):
     return (scored.labels[:, None] == scored.labels).numpy()
 
@@ -26,7 +39,8 @@ def test_images_called_the_same_are_counted_by_class_without_the_image_itself(sc
     others = ~np.eye(len(scored.labels), dtype=bool)
     said = (scored.matrix >= THRESHOLD) & others
     expected = np.stack([said[:, scored.labels == label].sum(1) for label in range(10)], 1)
-    np.testing.assert_array_equal(allpairs.count_called_same(scored.log_odds, scored.labels, THRESHOLD), expected)
+    found = allpairs.count_called_same(scored.log_odds, scored.labels, THRESHOLD)
+    np.testing.assert_array_equal(found, expected.astype(np.float32), strict=True)
     at_a_score = float(scored.matrix[0, 1])
     assert (
         allpairs.count_called_same(scored.log_odds, scored.labels, at_a_score)[0].sum()
@@ -38,6 +52,7 @@ def test_bins_hold_each_pair_of_an_image_in_its_place(scored):
     low, high = -2.0, 3.0
     histograms = allpairs.count_in_bins(scored.log_odds, scored.labels, low, high)
     assert histograms.shape == (len(scored.labels), 2, allpairs.BINS)
+    assert (histograms >= 0).all()
     same, others = same_of(scored), ~np.eye(len(scored.labels), dtype=bool)
     edges = np.linspace(low, high, allpairs.BINS + 1)
     for image in range(0, len(scored.labels), 40):

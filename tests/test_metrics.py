@@ -49,13 +49,13 @@ def test_long_lists_are_ranked_in_parts(monkeypatch, scored):
 
 
 def test_the_equal_error_is_the_middle_of_a_step_that_jumps_over_it():
-    # At 5 no positive is missed and 3 in 4 negatives pass; just above, 2 in 3 are missed and 1 in 4 passes.
-    eer, at = metrics.equal_error(*lists([5, 5, 7], [1, 5, 5, 6]))
-    assert (eer, at) == (pytest.approx(0.75 / (0.75 + 2 / 3 - 0.25) * 2 / 3), 5)
+    # At 5, 1 positive in 5 is missed and 3 in 4 negatives pass; just above, 3 in 5 are missed and 1 in 4 passes.
+    # 11 in 18 of the way, 0.2 + 11 / 18 · 0.4 are missed, and as many, 0.75 - 11 / 18 · 0.5, pass.
+    assert metrics.equal_error(*lists([3, 5, 5, 7, 8], [1, 5, 5, 6])) == (pytest.approx(0.2 + 11 / 18 * 0.4), 5)
 
 
 def test_the_threshold_of_lists_that_do_not_overlap_is_the_middle_of_their_gap():
-    assert metrics.equal_error(*lists([4, 9], [-5, 1])) == (0, 2.5)
+    assert metrics.equal_error(*lists([4, 6, 9], [-5, -2, 1])) == (0, 2.5)
 
 
 def test_error_rates_count_a_score_at_the_threshold_as_the_same():
@@ -76,6 +76,14 @@ def test_the_roc_curve_holds_the_rates_of_its_thresholds(scored):
     assert (hits.max(), alarms.max()) == (1, pytest.approx(1, abs=0.01))
     assert alarms.min() <= 1 / len(scored.kinds[1])
     assert np.trapezoid(hits[::-1], alarms[::-1]) == pytest.approx(metrics.auc(*scored.kinds), abs=0.02)
+
+
+def test_the_roc_curve_runs_evenly_in_logarithm_along_false_alarms_then_misses():
+    count, rates = 1_000_000, np.geomspace(1e-6, 1, 250)
+    scores = np.arange(2 * count, dtype=np.float32)
+    alarms, hits = metrics.roc_curve(scores[count:], scores[:count])
+    np.testing.assert_allclose(alarms, [*rates[::-1], *np.zeros(250)], atol=1.5 / count)
+    np.testing.assert_allclose(hits, [*np.ones(250), *(1 - rates)], atol=1.5 / count)
 
 
 def test_a_histogram_is_of_probabilities_from_0_to_1():

@@ -24,8 +24,8 @@ def test_a_pair_holds_the_images_of_its_indices(train_digits):
         assert same == expected
 
 
-def test_never_an_image_with_itself_even_where_classes_have_two(train_digits):
-    two_each = train_digits.at_most(2)
+def test_two_classes_of_two_images_are_enough_and_none_is_paired_with_itself(train_digits):
+    two_each = train_digits.select(train_digits.labels < 2).at_most(2)
     assert all(a != b for a, b, _ in map(PairedDataset(two_each, 500).indices, range(500)))
 
 
@@ -49,6 +49,11 @@ def test_pairs_depend_on_seed_and_index_alone(train_digits):
     assert [first.indices(i) for i in range(50)] == [again.indices(i) for i in reversed(range(50))][::-1]
     other = PairedDataset(train_digits, 100, seed=2)
     assert sum(first.indices(i) == other.indices(i) for i in range(100)) < 5
+
+
+def test_by_default_there_are_1000_pairs_of_seed_0(train_digits):
+    pairs, same = PairedDataset(train_digits), PairedDataset(train_digits, n_pairs=1000, seed=0)
+    assert list(map(pairs.indices, range(len(pairs)))) == list(map(same.indices, range(1000)))
 
 
 def test_the_dataset_ends(train_digits):
@@ -77,13 +82,20 @@ def test_batches_are_balanced_and_an_epoch_sees_every_image_once(train_digits):
 
 def test_batches_of_uneven_and_many_classes_hold_no_image_twice():
     labels = torch.repeat_interleave(torch.arange(60), torch.arange(60) % 9 + 2)
-    batches = BalancedBatches(Digits(torch.zeros(len(labels), 1), labels, tuple(map(str, range(60)))), batch_size=64)
+    batches = BalancedBatches(Digits(torch.zeros(len(labels), 1), labels, tuple(map(str, range(60)))), 64, seed=0)
     for index in batches:
         assert len(index.unique()) == len(index)
         counts = labels[index].bincount()
         assert (counts > 0).sum() == 16
         assert counts.max() <= 4
         assert counts[counts > 0].min() >= 2
+
+
+def test_the_smallest_batch_holds_both_kinds_of_pair_and_the_smallest_epoch_is_one_batch(train_digits):
+    smallest = next(iter(BalancedBatches(train_digits, batch_size=1, seed=0)))
+    assert train_digits.labels[smallest].unique(return_counts=True)[1].tolist() == [2, 2]
+    (only,) = BalancedBatches(train_digits.at_most(2), batch_size=200, seed=0)
+    assert sorted(only.tolist()) == list(range(20))
 
 
 def test_batches_differ_by_epoch_and_repeat_by_seed(train_digits):
