@@ -17,7 +17,7 @@ from siamese_mnist.options import add_weights_and_data, choose_data, script_pars
 from siamese_mnist.runs import evaluation_folder, find_weights
 from siamese_mnist.sources import DIGIT_NAMES, SOURCES
 
-CANDIDATES = 50  # a class, of which the references are drawn
+CANDIDATES = 50  # References are drawn from so many images of each class.
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     print(f"{weights}: the page will open in some seconds", flush=True)
     matcher = Matcher(model, references(args, model))
 
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # else the import asks the network, which takes seconds
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Otherwise the import asks the network, which takes seconds.
     from siamese_mnist.page.app import Page
 
     try:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
-    """Test images of the weights' own classes: bundled, or where those are no digits of MNIST's, the training's."""
+    """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's."""
     facts = model.training_facts
     trained = facts.get("dataset", "bundled")
     digits = set(model.classes) <= set(DIGIT_NAMES) and SOURCES[trained].mnist_parts
@@ -57,7 +57,7 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
 
 
 def describe(weights: str, model: SiameseNetwork) -> str:
-    """Which weights these are, with their equal error rate."""
+    """Says which weights these are, and their equal error rate."""
     facts, metrics = model.training_facts, evaluation_folder(weights) / "metrics.json"
     trained = f", trained on {facts['images']:,} {facts['dataset']} images" if facts else ""
     eer = f"EER {facts['validation_eer']:.2%} on validation images" if "validation_eer" in facts else "EER not measured"

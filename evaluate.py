@@ -21,7 +21,7 @@ from siamese_mnist.options import add_weights_and_data, choose_data, script_pars
 from siamese_mnist.runs import evaluation_folder, find_weights
 from siamese_mnist.sources import SOURCES
 
-CALIBRATION_IMAGES_PER_CLASS = 100  # of the baselines
+CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
 
 
 def main() -> None:
@@ -37,10 +37,10 @@ def main() -> None:
     print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {n_pairs:,} pairs")
     trained = facts.get("dataset", dataset)
     if seen_in_training(trained, dataset, args.split):
-        print(f"Some of them may be among the {trained} images of the training: the figures are too good then.")
+        print(f"Some of them may be among the {trained} images of the training: the metrics are too good then.")
 
     evaluation = evaluate_network(model, digits, validation, args.seed)._replace(shown_pairs=args.pairs)
-    from siamese_mnist.figures import draw_figures  # matplotlib takes a second to import
+    from siamese_mnist.figures import draw_figures  # Matplotlib takes a second to import.
 
     draw_figures(evaluation, out)
     metrics = {"images": len(digits), "pairs": n_pairs, "positives": positives, "threshold": model.threshold}
@@ -97,7 +97,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--classes", metavar="LIST", help="measure these, such as 8,9 (default: as in training)")
     shown = "random pairs that Siamese_test.png shows (default: 12)"
     parser.add_argument("--pairs", type=int, default=12, metavar="N", help=shown)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the pairs and references (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws pairs and references (default: 0)")
     parser.add_argument("--out", metavar="DIR", help="where to write (default: the run's folder)")
     args = parser.parse_args()
     if not 2 <= args.pairs <= 600:

@@ -29,8 +29,8 @@ from siamese_mnist.runs import Run, best_epoch
 from siamese_mnist.strangers import add_strangers
 
 WEIGHT_DECAY = 0.05
-WARM_UP = 0.3  # of all steps
-AVERAGED = 0.5  # of the steps so far is how far back the saved weights' average reaches
+WARM_UP = 0.3  # The learning rate rises in this share of all steps.
+AVERAGED = 0.5  # The average of the weights reaches back over this share of the steps so far.
 VALIDATION_IMAGES_PER_CLASS = 200
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     batches = BalancedBatches(training, options.batch_size, options.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=WEIGHT_DECAY)
     schedule = LambdaLR(optimizer, lambda step: one_cycle(step / (options.epochs * len(batches))))
-    average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # is validated and saved
+    average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # What is validated and saved.
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
     history, images_seen = run.load_state(parts, device)
     if images_seen not in (None, images_read):
@@ -66,8 +66,8 @@ def main() -> None:
             started, total = time.perf_counter(), 0.0
             batches.epoch = epoch
             seed = int(np.random.SeedSequence((options.seed, epoch)).generate_state(1)[0])
-            generator = torch.Generator().manual_seed(seed)  # of the augmentation
-            torch.manual_seed(seed)  # of dropout
+            generator = torch.Generator().manual_seed(seed)  # For the augmentation.
+            torch.manual_seed(seed)  # For dropout.
             model.train()
             bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False)
             for step, index in enumerate(bar, 1):

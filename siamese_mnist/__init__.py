@@ -1,4 +1,4 @@
-"""A siamese network that says how alike two handwritten digits are."""
+"""A siamese network that says how likely two images show the same handwritten digit."""
 
 from siamese_mnist.data import Digits, load_digits
 from siamese_mnist.drawing import prepare_drawing

@@ -1,4 +1,4 @@
-"""All pairs of N images as one symmetric matrix (N, N) of float32 log-odds, -inf on its diagonal, and its counts."""
+"""All pairs of N images as a symmetric matrix (N, N) of float32 log-odds with -inf on its diagonal, and its counts."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ Score = Callable[[Tensor, Tensor], Tensor]  # embeddings (N, D), (M, D) → log-
 
 @torch.inference_mode()
 def score_all_pairs(embeddings: Tensor, score: Score, title: str) -> Tensor:
-    """The matrix of all pairs of embeddings (N, D): each pair is scored once."""
+    """Returns the matrix of all pairs of embeddings (N, D), each pair scored once."""
     log_odds = torch.empty(len(embeddings), len(embeddings))
     tiles = [(a, b) for a in _blocks(len(embeddings)) for b in _blocks(len(embeddings)) if a.start <= b.start]
     for rows, columns in tqdm(tiles, desc=title, unit="tile"):
@@ -23,7 +23,7 @@ def score_all_pairs(embeddings: Tensor, score: Score, title: str) -> Tensor:
 
 
 def sorted_kinds(log_odds: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The log-odds of the pairs of the same class and of different classes, each pair once, ascending."""
+    """Returns the log-odds of the pairs of the same class and of different classes, each pair once, ascending."""
     kinds: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for rows in _blocks(len(labels)):
         block, same = log_odds[rows, rows.start :].numpy(), (labels[rows, None] == labels[rows.start :]).numpy()
@@ -36,7 +36,7 @@ def sorted_kinds(log_odds: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarr
 
 
 def count_called_same(log_odds: Tensor, labels: Tensor, threshold: float) -> Tensor:
-    """Of how many images of each of C classes, labels 0 to C-1, each image is called the same: float32 (N, C)."""
+    """Counts for each image the images of each class, labels 0 to C-1, it is called the same as: float32 (N, C)."""
     members = [labels == label for label in range(int(labels.max()) + 1)]
     return torch.stack([(log_odds[own] >= threshold).sum(0, dtype=torch.float) for own in members], 1)
 
@@ -54,7 +54,7 @@ def count_in_bins(log_odds: Tensor, labels: Tensor, low: float, high: float) -> 
 
 
 def match_references(log_odds: Tensor, labels: Tensor, k: int, seed: int) -> tuple[Tensor, Tensor] | None:
-    """bool (sets, N): is the image most like its own class's k references, and is it none? None with too few images."""
+    """Returns bool (sets, N) twice: is the image most like its class's k references, and none of them? Else None."""
     members = [np.flatnonzero(labels == label) for label in labels.unique()]
     if min(map(len, members)) <= k:
         return None
@@ -70,7 +70,7 @@ def match_references(log_odds: Tensor, labels: Tensor, k: int, seed: int) -> tup
 
 
 def find_worst(log_odds: Tensor, labels: Tensor, threshold: float, same: bool, most: int) -> list[tuple[int, int]]:
-    """The most wrong pairs of one kind at the threshold, no image in two of them."""
+    """Returns the pairs of one kind that are most wrong at the threshold, no image in two of them."""
     wrong = []
     for rows in _blocks(len(labels)):
         kind = ((labels[rows, None] == labels) == same) & log_odds[rows].isfinite()

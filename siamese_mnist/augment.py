@@ -9,17 +9,17 @@ from torch import Tensor
 from siamese_mnist.pen import AXIS, draw_segments
 
 ROTATION, SCALE, SHEAR = math.radians(15), 0.15, 0.2
-PIXEL = 1 / 14  # in the units of affine_grid: half an image is 1
+PIXEL = 1 / 14  # In the units of affine_grid half an image is 1.
 SHIFT, BEND = 3 * PIXEL, 0.6 * PIXEL
-THINNING, FLAGS = 0.5, 0.4  # of what thickening may be; of the images
-FLAG_ANGLE = 110.0, 145.0  # degrees, 0 to the right, 90 downwards
-FLAG_LENGTH, FLAG_WIDTH = (3.0, 12.0), (1.6, 3.2)  # pixels
-# (28, 4): how much each of 4 points in a row counts at each of 28 pixels.
+THINNING, FLAGS = 0.5, 0.4  # Strokes lose half of what they may gain; 40 % of the images get a flag.
+FLAG_ANGLE = 110.0, 145.0  # Degrees: 0 is to the right, 90 downwards.
+FLAG_LENGTH, FLAG_WIDTH = (3.0, 12.0), (1.6, 3.2)  # In pixels.
+# (28, 4): the weight of each of 4 points in a row at each of 28 pixels.
 CUBIC = F.interpolate(torch.eye(4)[None, :, :, None], size=(28, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, 1, 28, 28) in [0, 1], turned, sheared, scaled, shifted, bent, of other stroke width, some flagged."""
+    """Turns, shears, scales, shifts, bends images (B, 1, 28, 28) in [0, 1], varies their strokes, flags some."""
     images = _flag(images, generator)
     grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
     # Smooth displacements, after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points, cubic between them.
@@ -30,7 +30,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Gives some a stroke from their topmost ink down to the left: so many people begin a 1, which few in MNIST do."""
+    """Adds to some a stroke from the topmost ink down to the left, as many people, few of MNIST's, begin a 1."""
     chosen = torch.where(torch.rand(len(images), generator=generator) < FLAGS)[0].to(images.device)
     ink = (images[chosen, 0] > 0.5).float()  # (B, 28, 28)
     top = ink.amax(2).argmax(1)
@@ -63,7 +63,7 @@ def _vary_stroke(images: Tensor, amount: Tensor) -> Tensor:
 
 
 def _dilate(images: Tensor) -> Tensor:
-    """The maximum of each 3 × 3 neighbourhood; many times faster on a CPU than max_pool2d."""
+    """Returns the maximum of each 3 × 3 neighbourhood, many times faster on a CPU than max_pool2d."""
     padded = F.pad(images, (1, 1, 1, 1))
     rows = torch.maximum(torch.maximum(padded[..., :-2, :], padded[..., 1:-1, :]), padded[..., 2:, :])
     return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])

@@ -1,4 +1,4 @@
-"""95 % intervals by drawing images, not pairs, with replacement: the pairs of one image are not independent."""
+"""95 % intervals from drawing images, not pairs, with replacement, as the pairs of one image depend on each other."""
 
 from functools import lru_cache
 
@@ -11,12 +11,12 @@ Samples = np.ndarray  # float64 (1 + DRAWS,): of the images as they are, then of
 
 
 def interval(samples: Samples, value: float) -> list[float]:
-    """[low, high] around `value`, from samples of a metric that may be coarser than it (binned)."""
+    """Returns [low, high] around `value`, from samples of the metric that may be coarser, as they are binned."""
     return [float(bound) for bound in value + np.quantile(samples[1:] - samples[0], (0.025, 0.975))]
 
 
 def sample_matches(won: Tensor, asked: Tensor) -> Samples:
-    """Samples of the match accuracy, from bool (sets, N); the sets of references are drawn anew, too."""
+    """Samples the match accuracy from bool (sets, N); the sets of references are drawn anew as well."""
     sets, images = won.shape
     sums = []
     for set_weights, weights in zip(_weights(sets).float().split(100), _weights(images).split(100)):
@@ -26,7 +26,7 @@ def sample_matches(won: Tensor, asked: Tensor) -> Samples:
 
 
 def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]:
-    """Samples of accuracy and balanced accuracy, from how many images of each class each is called the same, (N, C)."""
+    """Samples accuracy and balanced accuracy, from counts (N, C) as of allpairs.count_called_same."""
     same = labels.bincount()[labels] - 1
     hits = called_same.gather(1, labels[:, None])[:, 0]
     counts = torch.stack([same - hits, called_same.sum(1) - hits, same, len(labels) - 1 - same], 1)
@@ -36,7 +36,7 @@ def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]
 
 
 def sample_curves(histograms: Tensor, edges: np.ndarray, scale: float, offset: float) -> dict[str, Samples]:
-    """Samples of EER, AUC and log-loss, as it is and after scale · log-odds + offset, from histograms (N, 2, bins)."""
+    """Samples EER, AUC, log-loss, and log-loss after scale · log-odds + offset, from histograms (N, 2, bins)."""
     sums = _resample(histograms.flatten(1)).reshape(1 + DRAWS, 2, -1)
     different, same = np.moveaxis(sums / sums.sum(-1, keepdims=True), 1, 0)  # (1 + DRAWS, bins) each
     different_below, same_below = different.cumsum(-1), same.cumsum(-1)
@@ -59,7 +59,7 @@ def _weights(count: int) -> Tensor:
 
 
 def _resample(by_image: Tensor) -> np.ndarray:
-    """Samples (1 + DRAWS, F) of sums over pairs from sums by image (N, F): of a pair's weight wᵢwⱼ, wᵢ + wⱼ - 1."""
-    # To first order, which needs no look at the pairs; each counts twice in the sums.
+    """Samples sums over pairs, (1 + DRAWS, F), from sums by image (N, F), in which each pair counts twice."""
+    # A pair's weight wᵢwⱼ is wᵢ + wⱼ - 1 to first order, for which the pairs need not be visited.
     drawn = torch.cat([weights.float() @ by_image for weights in _weights(len(by_image)).split(100)])
     return (drawn - by_image.sum(0) / 2).clamp(min=0).double().numpy()

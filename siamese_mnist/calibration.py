@@ -15,9 +15,9 @@ from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
 from siamese_mnist.strangers import scribbles
 
-MOST_REFUSED = 0.01  # of validation digits
+MOST_REFUSED = 0.01  # At most this share of the validation digits may be refused.
 FITTED_SCRIBBLES, REFERENCE_SETS = 500, 10
-MOST_FITTED_SCORES = 300_000  # of each kind
+MOST_FITTED_SCORES = 300_000  # For each kind of pair; the fit of more would not differ.
 
 
 @torch.no_grad()
@@ -34,35 +34,35 @@ def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
 
 @functools.cache
 def _scribbles() -> Tensor:
-    """Always the same ones, made once, since every epoch asks for them."""
+    """Returns the same scribbles every time; they are made once, since every epoch asks for them."""
     return scribbles(FITTED_SCRIBBLES, torch.Generator().manual_seed(0))
 
 
 def fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float, dict[str, float]]:
-    """Calibration, the similarity at the equal error rate, and the metrics, of raw scores (N, N) and labels (N,)."""
+    """Returns calibration, similarity at the equal error rate, and metrics of raw scores (N, N), labels (N,)."""
     positives, negatives = (np.sort(raw_scores[mask].numpy()) for mask in pair_masks(labels))
     scale, offset = fit_calibration(positives, negatives)
     eer, at = metrics.equal_error(positives, negatives)
-    error = math.sqrt(eer * (1 - eer) / len(labels))  # of images, since all pairs of one go wrong together
+    error = math.sqrt(eer * (1 - eer) / len(labels))  # Of images, as all pairs of an odd one go wrong.
     balanced = 1 - sum(metrics.error_rates(positives, negatives, at)) / 2
     measured = {"eer": eer, "eer_error": error, "auc": metrics.auc(positives, negatives), "balanced_accuracy": balanced}
     return (scale, offset), torch.tensor(at * scale + offset).sigmoid().item(), measured
 
 
 def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
-    """(scale, offset) of the least log-loss at even odds, after Platt 1999; of long lists every n-th score is used."""
+    """Returns the (scale, offset) of least log-loss at even odds (Platt 1999); of long lists every n-th score."""
     kinds = [scores[:: 1 + len(scores) // MOST_FITTED_SCORES].astype(np.float64) for scores in (positives, negatives)]
     centre, spread = np.mean([kind.mean() for kind in kinds]), max(sum(kind.std() for kind in kinds), 1e-12)
     kinds = [(kind - centre) / spread for kind in kinds]
-    # Lists that do not overlap have no finite best line without the second term.
+    # Without the second term, lists that do not overlap would have no finite best line.
     scale, offset = minimize(lambda line: metrics.log_loss(*kinds, *line) + 1e-6 * line @ line, (1.0, 0.0)).x
     return float(scale / spread), float(offset - scale / spread * centre)
 
 
 def fit_rejection(matcher: Matcher, digits: Tensor, strangers: Tensor) -> float:
-    """The similarity at which as many digits fail as strangers pass, or 1 % of the digits fail, if that is lower.
+    """Returns the similarity at which as many digits fail as strangers pass, or 1 % of the digits fail, if lower.
 
-    Log-odds (N, N), (S, N) with the matcher's N digits become scores as on the page: of the best class, their mean.
+    Both are given as log-odds with the matcher's N digits, (N, N) and (S, N), and scored as the page scores a drawing.
     """
     generator, at_most = torch.Generator().manual_seed(0), min(REFERENCES, *(len(own) - 1 for own in matcher.members))
     known, unknown = [], []

@@ -1,4 +1,4 @@
-"""Digits and their splits: one shape whatever the source, chosen by split, by class and by number."""
+"""Digits of any source in one shape, chosen by split, by class and by number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Digits(Dataset):
 
     @property
     def classes(self) -> list[int]:
-        """The labels that occur, in order."""
+        """The labels that occur, ascending."""
         return self.labels.unique().tolist()
 
     @property

@@ -1,4 +1,4 @@
-"""Where to compute, and how exactly."""
+"""Where to compute, and with which precision."""
 
 import os
 
@@ -14,7 +14,7 @@ def pick_device(name: str) -> torch.device:
         name = next(device for device, there in available.items() if there)
     if not available.get(name, False):
         raise InputError(f"device {name!r} is not available here; leave --device out or use --device cpu")
-    if name == "cuda":  # the same seed gives the same weights there only with these
+    if name == "cuda":  # Without these, the same seed would not give the same weights.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(name)
@@ -25,6 +25,6 @@ def bf16_autocast(device: torch.device) -> torch.autocast:
     if device.type == "cuda":
         enabled = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        known = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
+        known = getattr(torch.cpu, "get_capabilities", dict)()  # Before version 2.11, torch does not tell.
         enabled = device.type == "cpu" and bool(known.get("amx_bf16") or known.get("avx512_bf16"))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from siamese_mnist.errors import InputError
 
-SMALLEST, LARGEST = 8, 4096  # pixels a side
-WORKING = 560  # larger images are made this large first, which also averages the noise of a photo
-BOX, FRAME = 20, 28  # the longer side of MNIST's digits, and of its images
-FINE = 5  # stroke widths are measured and changed with this many points a pixel
-INVISIBLE, FAINTEST = 0.002, 0.08  # contrast of a pixel, and of the ink, with its background, of the whole range
-STRONG, WEAK = 0.5, 0.2  # of the ink's contrast: a stroke has a part that strong, and ends where it is that weak
-SPECK, LEAST = 0.03, 0.02  # of the area of the largest part; of the longer side of the image
-NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # MNIST's stroke widths in its pixels: percentiles 1, 50 and 99
+SMALLEST, LARGEST = 8, 4096  # Pixels a side that an image may have.
+WORKING = 560  # Larger images are first reduced to this size, which also averages the noise of a photo.
+BOX, FRAME = 20, 28  # The longer side of MNIST's digits, and the side of its images.
+FINE = 5  # Stroke widths are measured and changed on this many points a pixel.
+INVISIBLE, FAINTEST = 0.002, 0.08  # The least contrast with the background of a pixel, and of all ink.
+STRONG, WEAK = 0.5, 0.2  # Shares of the ink's contrast that a stroke reaches, and at which it ends.
+SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image's side, are no ink.
+NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
 
 
 def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
@@ -33,7 +33,7 @@ def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
 
 
 def fit_image(image: Image.Image) -> np.ndarray:
-    """Any PIL image as uint8 (28, 28): one in greys on black, as MNIST's are, as it is, any other as a drawing."""
+    """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared."""
     if image.size == (FRAME, FRAME) and image.mode == "L":
         pixels = np.asarray(image)
         if pixels.any() and np.median(_border(pixels[None])) == 0:
@@ -79,7 +79,7 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
 
 
 def to_bytes(values: ArrayLike) -> np.ndarray:
-    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 255, 4,095 or 65,535. InputError if of none."""
+    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 255, 4,095 or 65,535. InputError if in none."""
     try:
         array = np.asarray(values)
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
@@ -148,7 +148,7 @@ def _dilate(values: np.ndarray) -> np.ndarray:
 
 
 def _resize(ink: np.ndarray, side: int) -> np.ndarray:
-    """The longer side becomes `side`; with antialiasing, keeping the aspect."""
+    """Scales the longer side to `side`, with antialiasing, and keeps the aspect."""
     scale = side / max(ink.shape)
     height, width = (max(1, round(length * scale)) for length in ink.shape)
     filter = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC

@@ -33,7 +33,7 @@ def conv2() -> nn.Sequential:
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    # Pooled first, a quarter of the pixels is left to normalise and activate.
+    # After pooling, only a quarter of the pixels is left to normalise and activate.
     return [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
@@ -44,7 +44,7 @@ class WholeMapConvolution(nn.Conv2d):
         super().__init__(inputs, outputs, 3, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        # In the order of channels_last, in which nothing need be copied.
+        # This is the order of channels_last, so nothing need be copied.
         rows, weight = (tensor.permute(0, 2, 3, 1).flatten(1) for tensor in (maps, self.weight))
         return F.linear(rows, weight)[:, :, None, None]
 

@@ -1,4 +1,4 @@
-"""What a user can mend: one exception, one line on standard error, exit status 2."""
+"""Errors that a user can mend: one exception, shown as one line with exit status 2."""
 
 import errno
 import sys

@@ -1,4 +1,4 @@
-"""What a siamese network scores on all pairs of a split: metrics with intervals, beside what costs nothing."""
+"""Measures a network on all pairs of a split: metrics with intervals, beside those of baselines."""
 
 import math
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ from siamese_mnist.calibration import calibrate, fit, fit_calibration
 from siamese_mnist.data import Digits
 from siamese_mnist.model import SiameseNetwork
 
-MATCH_REFERENCES = (1, 20)  # images of each class that a query is matched against
+MATCH_REFERENCES = (1, 20)  # A query is matched against so many images of each class.
 RATES = ("eer", "balanced_accuracy", "accuracy", *(f"match_accuracy_{k}" for k in MATCH_REFERENCES))
 
 
 class Scoring(NamedTuple):
-    """A way to score pairs: embeddings (N, D), the log-odds of two sets of them, the similarity that counts as same."""
+    """A way to score pairs: embeddings (N, D), a function of them, and the similarity from which a pair is the same."""
 
     name: str
     embeddings: Tensor
@@ -31,14 +31,14 @@ class Scoring(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """A way to score pairs that the network is compared with: its metrics, its false alarms and hits."""
+    """What is kept of another way to score pairs: its metrics, and false alarms and hits along the thresholds."""
 
     metrics: dict[str, Any]
     roc: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class Evaluation(NamedTuple):
-    """All pairs of N digits of C classes, scored: the metrics, and all that figures are drawn from."""
+    """All pairs of N digits of C classes, scored and measured: whatever a figure is drawn from."""
 
     digits: Digits
     scoring: Scoring
@@ -53,7 +53,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, seed: int) -> Evaluation:
-    """The network's similarity, beside baselines that are calibrated on validation digits."""
+    """Measures the network's similarity, and baselines calibrated on validation digits."""
     unseen = validation.images.flatten(1)
     (scale, offset), threshold, _ = fit(_cosine(unseen, unseen), validation.labels)
     torch.manual_seed(seed)
@@ -65,7 +65,7 @@ def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, 
     for scoring in (cosine, chance):
         one = evaluate(digits, scoring, {}, seed)
         baselines[scoring.name] = Baseline(one.metrics, metrics.roc_curve(one.positives, one.negatives))
-        del one  # a matrix of all pairs is large
+        del one  # The matrix of all pairs is large.
     own = Scoring("this_network", model.encode_all(digits.images, "encoding"), model.logits, model.threshold)
     return evaluate(digits, own, baselines, seed)
 
@@ -96,7 +96,7 @@ def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], s
         name, trials = f"match_accuracy_{k}", allpairs.match_references(log_odds, labels, k, seed)
         if trials:
             samples[name] = bootstrap.sample_matches(*trials)
-        measured[name] = float(samples[name][0]) if trials else None  # too few images for k references and a query
+        measured[name] = float(samples[name][0]) if trials else None  # None: a class has too few images.
     measured = _with_intervals(measured, samples)
     return Evaluation(digits, scoring, log_odds, called_same, *kinds, measured, baselines, seed)
 
@@ -107,9 +107,9 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _always_different(digits: Digits) -> dict[str, Any]:
-    """The metrics of saying "different" of every pair. Its log-loss is infinite: None."""
+    """Returns the metrics of calling every pair different. Its log-loss is infinite, which is written as None."""
     classes, labels = digits.labels.unique(return_inverse=True)
-    samples = bootstrap.sample_accuracies(torch.zeros(len(labels), len(classes)), labels)  # nothing called the same
+    samples = bootstrap.sample_accuracies(torch.zeros(len(labels), len(classes)), labels)  # No pair is called the same.
     measured = dict.fromkeys(("auc", "eer", "balanced_accuracy"), 0.5) | {"accuracy": float(samples["accuracy"][0])}
     measured |= {"log_loss": None, "log_loss_recalibrated": math.log(2)}
     measured |= {f"match_accuracy_{k}": 0.0 for k in MATCH_REFERENCES}
@@ -117,7 +117,7 @@ def _always_different(digits: Digits) -> dict[str, Any]:
 
 
 def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Samples]) -> dict[str, Any]:
-    """Each metric followed by its …_ci95; one without samples is exact."""
+    """Adds …_ci95 to each metric; the interval of one without samples is the value itself."""
     complete: dict[str, Any] = {}
     for name, value in measured.items():
         exact = None if value is None else [value, value]

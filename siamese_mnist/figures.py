@@ -1,4 +1,4 @@
-"""Every figure, in Okabe and Ito's colours, told apart by shape and words as well; FIGURES lists an evaluation's."""
+"""Every figure, in Okabe and Ito's colours, told apart by shape and words as well. FIGURES lists an evaluation's."""
 
 import io
 from pathlib import Path
@@ -19,7 +19,7 @@ from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
 from siamese_mnist.pairs import PairedDataset
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
-MOST_NUMBERED, MOST_NAMED = 26, 60  # classes with a number in each cell, not a colour bar; with a name in each row
+MOST_NUMBERED, MOST_NAMED = 26, 60  # More classes have a colour bar instead of numbers; or names in some rows only.
 PAIRS_IN_A_ROW, MOST_QUERIES, MOST_MAPPED = 6, 10, 1000
 plt.switch_backend("Agg")
 plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
@@ -35,12 +35,12 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
 
 
 def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
-    """Training loss, and validation EER, by epoch; the best epoch (from 1) is marked."""
+    """Plots training loss and validation EER by epoch, and marks the best epoch (from 1)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # drawn every epoch: a layout engine takes a second
+    figure.subplots_adjust(0.08, 0.15, 0.98, 0.9, wspace=0.24)  # A layout engine would take a second every epoch.
     epochs = [row["epoch"] for row in history]
     least = min((row["val_eer"] for row in history if row["val_eer"] > 0), default=1e-3)
-    errors = [max(row["val_eer"], least / 2) for row in history]  # a logarithmic axis has no place for 0
+    errors = [max(row["val_eer"], least / 2) for row in history]  # A logarithmic axis has no place for 0.
     unit = "%" if min(row["val_eer"] for row in history) > 0 else "%; 0 is drawn at the foot"
     left.plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o", markersize=3)
     right.plot(epochs, errors, color=ORANGE, marker="s", markersize=3)
@@ -58,7 +58,7 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
 
 
 def draw_pairs(evaluation: Evaluation) -> Figure:
-    """Random pairs and the worst of each kind, with distance, similarity, verdict; a wrong one has a dashed frame."""
+    """Draws random pairs and the worst of each kind with distance, similarity, verdict; a dashed frame is wrong."""
     scoring, digits, count = evaluation.scoring, evaluation.digits, evaluation.shown_pairs
     pairs, scored = PairedDataset(digits, count, evaluation.seed), (evaluation.log_odds, digits.labels)
     misses, alarms = (find_worst(*scored, scoring.log_odds_threshold, kind, PAIRS_IN_A_ROW) for kind in (True, False))
@@ -103,20 +103,20 @@ def _draw_pair(axes: Axes, evaluation: Evaluation, a: int, b: int) -> None:
 
 
 def _frame(axes: Axes, right: bool, thin: float) -> None:
-    """A thin solid frame for right, a thick dashed one for wrong: told apart without colour."""
+    """Draws a thin solid frame for right, a thick dashed one for wrong, told apart without colour."""
     axes.spines[:].set(visible=True, color=BLUE if right else ORANGE, linewidth=thin if right else 4)
     axes.spines[:].set(linestyle="-" if right else (0, (2, 1)), capstyle="butt")
 
 
 def draw_matches(evaluation: Evaluation) -> Figure:
-    """A query of each of ten classes at most, against a random reference of every class; the best one is framed."""
+    """Draws a query of each of at most ten classes beside a random reference of every class; frames the best."""
     digits, random = evaluation.digits, np.random.default_rng(evaluation.seed)
     names, members = digits.names, [members.numpy() for members in digits.members]
     shown = np.sort(random.permutation(len(names))[:MOST_QUERIES])
     queries = [random.choice(members[label]) for label in shown]
     rows, columns = len(queries), len(names)
     wide, high = 1.02 * (columns + 1.6), 1.33 * rows + 0.7
-    size = (max(wide, 8.6), high)  # the title is that wide
+    size = (max(wide, 8.6), high)  # The title is that wide.
     edges = {"left": 0.1 / size[0], "right": (wide - 0.3) / size[0], "bottom": 0.3 / high, "top": 1 - 0.75 / high}
     figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, gridspec_kw={**edges, "hspace": 0.3})
     figure.suptitle("Queries against one random reference of every class: similarity, the best framed", weight="bold")
@@ -139,7 +139,7 @@ def draw_matches(evaluation: Evaluation) -> Figure:
 
 
 def plot_roc(evaluation: Evaluation) -> Figure:
-    """ROC of the network and its baselines, with the threshold; then the similarities that the network gives."""
+    """Plots the ROC of the network and its baselines with the threshold, and the network's similarities."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.9), layout="constrained")
     kinds, threshold = (evaluation.positives, evaluation.negatives), evaluation.scoring.threshold
     curves = {"this network": (roc_curve(*kinds), evaluation.metrics)}
@@ -147,7 +147,7 @@ def plot_roc(evaluation: Evaluation) -> Figure:
     styles = ({"color": BLUE}, {"color": ORANGE, "ls": "--"}, {"color": GREY, "ls": ":"})
     for (name, (curve, measured)), style in zip(curves.items(), styles):
         left.plot(*curve, lw=2, label=f"{name}: AUC {measured['auc']:.5f}", **style)
-    fewest = min(alarms[alarms > 0].min() for (alarms, _), _ in curves.values())  # false alarms that can be seen
+    fewest = min(alarms[alarms > 0].min() for (alarms, _), _ in curves.values())
     edge = max(1e-6, fewest / 2)
     misses, alarms = error_rates(*kinds, evaluation.scoring.log_odds_threshold)
     note = f"threshold {threshold:.2f}: {1 - misses:.2%} at {alarms:.2%}"
@@ -171,7 +171,7 @@ def plot_roc(evaluation: Evaluation) -> Figure:
 
 
 def plot_reliability(evaluation: Evaluation) -> Figure:
-    """How often pairs of each similarity are the same, at even odds."""
+    """Plots how often pairs of each similarity are the same, at even odds."""
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     different, same = (similarity_histogram(kind, bins=10) for kind in (evaluation.negatives, evaluation.positives))
     centres = (np.arange(len(same)) + 0.5) / len(same)
@@ -192,7 +192,7 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
 
 
 def plot_digit_pairs(evaluation: Evaluation) -> Figure:
-    """Error rate of each two classes."""
+    """Draws the error rates of every two classes."""
     names, sizes = evaluation.digits.names, np.array([len(members) for members in evaluation.digits.members])
     called = np.stack([evaluation.called_same[members].sum(0) for members in evaluation.digits.members])
     errors, classes = called / np.outer(sizes, sizes), len(names)
@@ -228,13 +228,13 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
 
 
 def plot_embedding_map(evaluation: Evaluation) -> Figure:
-    """At most 1,000 embeddings on a plane, each as its class's name in colour, and a typical image of each class."""
-    from sklearn.manifold import TSNE  # imports take seconds and 100 MB
+    """Draws at most 1,000 embeddings on a plane, each as its class's name, and a typical image of each class."""
+    from sklearn.manifold import TSNE  # The import takes seconds and 100 MB.
 
     sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
     digits, embeddings = evaluation.digits.select(sample), evaluation.scoring.embeddings[sample].cpu().numpy()
     points = embeddings[:, :2]
-    if len(sample) >= 8:  # t-SNE, van der Maaten and Hinton 2008, needs more images than neighbours
+    if len(sample) >= 8:  # t-SNE (van der Maaten and Hinton 2008) needs more images than neighbours.
         points = TSNE(perplexity=min(30, len(sample) / 4), init="pca", random_state=0).fit_transform(embeddings)
     figure, axes = plt.subplots(figsize=(7.5, 7), layout="constrained")
     colours = plt.get_cmap("tab10" if len(digits.classes) <= 10 else "turbo", len(digits.classes))
@@ -245,7 +245,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
             axes.text(x, y, name[:8], color=colour, size=8, ha="center", va="center", alpha=0.8)
         (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span
         typical = members[((own - (x, middle)) ** 2).sum(1).argmin()]
-        y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # beside its class, not on it
+        y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # Beside its class, not on it.
         extent, image = (x - dx, x + dx, y - dy, y + dy), 255 - digits.images[typical, 0].numpy()
         axes.imshow(image, cmap="gray", extent=extent, zorder=3, aspect="auto", vmin=0, vmax=255)
         axes.add_patch(plt.Rectangle((x - dx, y - dy), 2 * dx, 2 * dy, fill=False, edgecolor=colour, lw=2, zorder=4))

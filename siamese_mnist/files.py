@@ -39,7 +39,7 @@ def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
 def mend_folder(path: Path) -> None:
     """Puts the new folder in its place if a kill came when the old one had just gone, and removes leftovers of both."""
     new, old = (path.with_name(f".{path.name}.{age}") for age in ("new", "old"))
-    if new.exists() and old.exists() and not path.exists():  # the old one goes only once the new one is whole
+    if new.exists() and old.exists() and not path.exists():  # The old one goes only once the new one is whole.
         os.replace(new, path)
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)

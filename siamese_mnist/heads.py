@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 def pairwise_distance(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances (N, M) of embeddings (N, D), (M, D); the gradient at distance 0 is 0, not NaN."""
-    if not torch.is_grad_enabled():  # cdist is ten times as fast, but its gradient at distance 0 is NaN
+    if not torch.is_grad_enabled():  # cdist is ten times as fast, but its gradient at distance 0 is NaN.
         return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
     return torch.linalg.vector_norm(a[:, None] - b[None], dim=-1)
 
@@ -40,7 +40,7 @@ class SimilarityHead(nn.Module):
 class DistanceHead(nn.Module):
     """A logistic of the Euclidean distance D: logits (N, M) = scale · (offset - D), scale > 0."""
 
-    needs_training = False  # calibration alone makes a similarity of a distance
+    needs_training = False  # Calibration alone makes a similarity of a distance.
 
     def __init__(self, dimensions: int) -> None:
         super().__init__()

@@ -9,9 +9,9 @@ from siamese_mnist.data import Digits
 from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
 
-REFERENCES = 20  # a class
-NEAREST = 3  # the distance to a class is that to its third nearest reference: one may be odd
-SHARPNESS = 10  # a symbol a tenth nearer than any class has three quarters of the score
+REFERENCES = 20  # For each class.
+NEAREST = 3  # A class is as far as its third nearest reference, as one may be odd.
+SHARPNESS = 10  # A symbol a tenth nearer than any class has three quarters of the score.
 
 
 def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class Matcher:
         self.embeddings = model.encode_all(digits.images)
 
     def sample(self, generator: torch.Generator | None = None, at_most: int = REFERENCES) -> Tensor:
-        """Which images are the references, (classes, 20) or fewer where a class has fewer; the first is to be shown."""
+        """Draws the references: indices (classes, 20), or fewer where a class has fewer; the first is to be shown."""
         count = min(at_most, *map(len, self.members))
         return torch.stack([index[torch.randperm(len(index), generator=generator)[:count]] for index in self.members])
 
@@ -52,9 +52,9 @@ class Matcher:
 
     @torch.no_grad()
     def match(self, embedding: Tensor, references: Tensor, symbols: dict[str, Symbol]) -> Match:
-        """One embedding (1, D) against the references of each class and the examples of each symbol."""
+        """Matches one embedding (1, D) with the references of each class and the examples of each symbol."""
         scores = classes = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
-        if symbols:  # they take the share by which they are nearer; to a network of digits, most resemble one
+        if symbols:  # They take the share by which they are nearer; to a network of digits, most resemble one.
             to_classes = pairwise_distance(embedding, self.embeddings)[0, references]
             to_class = to_classes.kthvalue(min(NEAREST, references.shape[1]), dim=1).values.min()
             to_symbols = [pairwise_distance(embedding, symbol.embeddings).min() for symbol in symbols.values()]

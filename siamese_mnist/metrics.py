@@ -10,15 +10,15 @@ Scores = np.ndarray  # float32 (P,), ascending
 
 
 def auc(positives: Scores, negatives: Scores) -> float:
-    """The chance that a random positive scores above a random negative; a tie counts half."""
+    """Returns the chance that a random positive scores above a random negative; a tie counts half."""
     ranks = 0
-    for part in np.array_split(positives, 1 + len(positives) // 500_000):  # ranks take 8 bytes each
+    for part in np.array_split(positives, 1 + len(positives) // 500_000):  # Ranks take 8 bytes each.
         ranks += np.searchsorted(negatives, part, "left").sum() + np.searchsorted(negatives, part, "right").sum()
     return float(ranks / 2 / len(positives) / len(negatives))
 
 
 def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
-    """The equal error rate, where misses and false alarms cross, and the score there: of a gap, its middle."""
+    """Returns the equal error rate, where misses and false alarms cross, and the score there: of a gap, its middle."""
     if negatives[-1] < positives[0]:
         return 0.0, float(negatives[-1] + (positives[0] - negatives[-1]) / 2)
 
@@ -36,13 +36,13 @@ def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
 
 
 def error_rates(positives: Scores, negatives: Scores, threshold: float) -> tuple[float, float]:
-    """Misses (positives below the threshold) and false alarms (negatives at or above it), as fractions."""
+    """Returns misses (positives below the threshold) and false alarms (negatives at or above it) as fractions."""
     misses, below = (np.searchsorted(kind, np.float32(threshold)) / len(kind) for kind in (positives, negatives))
     return float(misses), float(1 - below)
 
 
 def roc_curve(positives: Scores, negatives: Scores, points: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """False alarms and hits, (points,) each, where false alarms or misses are 10⁻⁶ to 1, evenly in logarithm."""
+    """Returns false alarms and hits, (points,) each, where false alarms or misses are 10⁻⁶ to 1, log-evenly."""
     rates = np.geomspace(1e-6, 1, points // 2)
     places = (positives, rates * len(positives)), (negatives, (1 - rates) * len(negatives))
     thresholds = np.sort(np.concatenate([kind[at.astype(int).clip(0, len(kind) - 1)] for kind, at in places]))
@@ -51,14 +51,14 @@ def roc_curve(positives: Scores, negatives: Scores, points: int = 500) -> tuple[
 
 
 def similarity_histogram(log_odds: Scores, bins: int = 50) -> np.ndarray:
-    """Shares (bins,) of the log-odds by their probability, in equal bins of [0, 1]."""
+    """Returns the shares (bins,) of the log-odds in equal bins of their probability."""
     inner = np.linspace(0, 1, bins + 1)[1:-1]
     below = np.searchsorted(log_odds, np.log(inner / (1 - inner)).astype(np.float32)) / len(log_odds)
     return np.diff(below, prepend=0, append=1)
 
 
 def log_loss(positives: Scores, negatives: Scores, scale: float = 1.0, offset: float = 0.0) -> float:
-    """Mean cross-entropy in nats, at even odds, of log-odds scale · score + offset."""
+    """Returns the mean cross-entropy in nats, at even odds, of log-odds scale · score + offset."""
     return (_mean_softplus(positives, -scale, -offset) + _mean_softplus(negatives, scale, offset)) / 2
 
 

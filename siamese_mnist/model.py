@@ -18,10 +18,10 @@ from siamese_mnist.errors import InputError
 from siamese_mnist.files import write_whole
 from siamese_mnist.heads import HEADS
 
-MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in [0, 1]
+MEAN, STD = 0.1307, 0.3081  # MNIST's training pixels in [0, 1] have these.
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-ENCODED_AT_ONCE = 100  # images
-PAIR_NUMBERS_AT_ONCE = 1_000_000  # 4 MB: the largest tensor of a scoring step stays near the cache
+ENCODED_AT_ONCE = 100  # That many images stay near the cache.
+PAIR_NUMBERS_AT_ONCE = 1_000_000  # The largest tensor of a scoring step, 4 MB, stays near the cache.
 
 CARD = """---
 {{ card_data }}
@@ -32,7 +32,7 @@ A siamese network that says how likely two images show the same digit; config.js
 
 
 class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_template=CARD):
-    """Scores how likely two images show the same digit: `encode` once an image, then `similarity` for all pairs.
+    """Says how likely two images show the same digit: `encode` each image once, then ask for the `similarity` of pairs.
 
     `calibration` (scale, offset) turns the head's raw scores into log-odds; `threshold` and `rejection_threshold` are
     similarities in [0, 1]. `classes` and `training` tell what it learned from. All of it travels in config.json.
@@ -81,7 +81,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     @torch.no_grad()
     def encode_all(self, images: Tensor, title: str | None = None) -> Tensor:
-        """The same in evaluation mode and in batches, without gradients; shows a bar if it has a title."""
+        """Encodes in evaluation mode, in batches and without gradients; shows a bar if there is a title."""
         training = self.training
         self.eval()
         batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=title is None)
@@ -132,7 +132,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         elif folder.parent.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
             raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
-            with redirect_stdout(None):  # the mixin prints what it does
+            with redirect_stdout(None):  # The mixin prints what it does.
                 return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
         except InputError:
             raise

@@ -1,4 +1,4 @@
-"""Pairs of images: a fixed half-and-half set to look at, class-balanced batches to train on, and masks of pairs."""
+"""Pairs of images: a fixed set to look at, class-balanced batches to train on, and masks of the pairs in a batch."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
 class PairedDataset(Dataset):
     """`n_pairs` pairs ((image_a, image_b), same): uint8 images (1, 28, 28); `same` is 1 at even indices, else 0.
 
-    Never an image with itself; all two classes are equally likely. Pair i depends on (seed, i) alone. InputError unless
+    Never an image with itself; any two classes are equally likely. Pair i depends on (seed, i) alone. InputError unless
     there are two classes or more, of two images or more."""
 
     def __init__(self, digits: Digits, n_pairs: int = 1000, seed: int = 0) -> None:
@@ -43,7 +43,7 @@ class PairedDataset(Dataset):
         return (self.digits.images[a], self.digits.images[b]), same
 
     def indices(self, index: int) -> tuple[int, int, int]:
-        """Where the two images of a pair stand in `digits`, and whether they are of the same class (1) or not (0)."""
+        """Returns where the two images of a pair stand in `digits`, and whether they are of the same class (1 or 0)."""
         if not 0 <= index < self.n_pairs:
             raise IndexError(f"pair {index} of {self.n_pairs}")
         random = np.random.default_rng((self.seed, index))
@@ -81,7 +81,7 @@ class BalancedBatches(Sampler[Tensor]):
             for label in random.choice(len(queues), self.classes_per_batch, replace=False):
                 count = min(self.images_per_class, len(self.members[label]))
                 if len(queues[label]) < count:
-                    # The rest of the old round goes first, and waits until the end of the new one.
+                    # The rest of the old round goes first, and comes last in the new one.
                     rest, fresh = queues[label], random.permutation(self.members[label])
                     seen = np.isin(fresh, rest)
                     queues[label] = np.concatenate([rest, fresh[~seen], fresh[seen]])

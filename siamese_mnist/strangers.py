@@ -1,25 +1,26 @@
-"""Images that are no digit: what is trained as like nothing else, and what the rejection threshold is fitted on."""
+"""Images that are no digit: like nothing but themselves in training, and what the rejection threshold must refuse."""
 
 import torch
 from torch import Tensor
 
 from siamese_mnist.pen import PIXELS, draw_segments
 
-SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # of a batch are added, twice
-FEWEST, MOST, SEGMENTS = 6, 10, 32  # corners of a scribble, with fewer it would often be a digit; and its segments
-BOX, MIDDLE = 20, 13.5  # pixels: a scribble's longer side, as MNIST's digits, and its place
-LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.15  # of the scribbles
-GRID, WOBBLE = (0.75, 1.0), 0.1  # between the points of letters, and off them
-STRAIGHT, LIFTED = 0.5, 0.25  # of the ways between corners: of letters, and of interrupted ones
-THIN_WIDTHS, THICK_WIDTHS = (1.5, 3.7), (3.0, 16.0)  # pixels
-QUARTERED = 0.6  # of the collages; the others are two images laid over each other
+SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # Shares of a batch; each is added twice.
+FEWEST, MOST, SEGMENTS = 6, 10, 32  # A scribble's corners (with fewer it would often be a digit) and segments.
+BOX, MIDDLE = 20, 13.5  # A scribble's longer side and place in pixels, as MNIST's digits have them.
+LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.15  # Shares of the scribbles.
+GRID, WOBBLE = (0.75, 1.0), 0.1  # The points of letters: their distances, and how far strokes miss them.
+STRAIGHT, LIFTED = 0.5, 0.25  # Shares of the ways between corners.
+THIN_WIDTHS, THICK_WIDTHS = (1.5, 3.7), (3.0, 16.0)  # In pixels.
+QUARTERED = 0.6  # Other collages are two images laid over each other.
 
 
 def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """A batch (B, 1, 28, 28), (B,) and strangers, each there twice and of a class of its own, which is below 0."""
     drawn, cut = (max(1, round(share * len(images))) for share in (SCRIBBLES, COLLAGES))
     strangers = torch.cat([scribbles(drawn, generator).to(images), collages(images, cut, generator)])
-    own = -1 - torch.arange(len(strangers), device=labels.device)  # alone, one would be where nothing is like itself
+    # Twice, since alone one would be put where nothing is like itself.
+    own = -1 - torch.arange(len(strangers), device=labels.device)
     return torch.cat([images, strangers, strangers]), torch.cat([labels, own, own])
 
 

@@ -18,8 +18,8 @@ from siamese_mnist.page.markup import PANELS, data_url, describe
 from siamese_mnist.page.sketchpad import open_image, prepare_sketch, sketchpad
 from siamese_mnist.sources import DIGIT_NAMES
 
-matplotlib.use("Agg")  # else Gradio looks for a display at the first drawing, for which it waits a second
-MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # of a visitor
+matplotlib.use("Agg")  # Otherwise Gradio looks for a display at the first drawing, which takes a second.
+MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # For each visitor.
 LIVE = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 
 
@@ -47,7 +47,7 @@ class Page:
         self.kind = "digit" if set(matcher.names) <= set(DIGIT_NAMES) else "symbol"
 
     def show_match(self, drawing: Any, visitor: Visitor) -> str:
-        """The panel of a drawing's scores."""
+        """Returns the panel of a drawing's scores."""
         try:
             prepared = prepare_sketch(drawing)
         except InputError as error:
@@ -63,7 +63,7 @@ class Page:
         return visitor, self.show_match(drawing, visitor)
 
     def show_verdict(self, left: Any, right: Any) -> str:
-        """The panel of the verdict on two drawings."""
+        """Returns the panel of the verdict on two drawings."""
         sentence, compared, threshold = f"Draw a {self.kind} on each side", None, self.model.threshold
         try:
             a, b = prepare_sketch(left), prepare_sketch(right)
@@ -75,7 +75,7 @@ class Page:
         return str(PANELS.verify_panel(sentence, compared, threshold))
 
     def random_image(self) -> str:
-        """One of the images that references are drawn from, as a sketchpad's value."""
+        """Returns one of the images that references are drawn from, as a sketchpad's value."""
         return data_url(self.matcher.digits[int(torch.randint(len(self.matcher.digits), ()))][0])
 
     def teach(self, drawing: Any, name: Any, visitor: Visitor) -> tuple[Visitor, Any, str, str]:
@@ -109,14 +109,14 @@ class Page:
         return visitor, str(PANELS.symbol_list({})), self.show_match(drawing, visitor)
 
     def match_file(self, image: str | None) -> dict[str, Any]:
-        """An image file: which class wins or null, its similarity to each class, and what the network saw."""
+        """Matches an image file: the class that wins, or null; its similarity to each class; what the network saw."""
         with _errors_for_clients():
             prepared = prepare_drawing(open_image(image))
             found = self.matcher.match(self.model.encode_all(prepared), self.newcomer.references, {})
             return {"winner": found.winner, "scores": found.scores, "prepared": data_url(prepared)}
 
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
-        """Two image files: same (1 or 0), their similarity, their distance, and the threshold that decides."""
+        """Compares two image files: same (1 or 0), their similarity, their distance, and the threshold."""
         with _errors_for_clients():
             images = (prepare_drawing(open_image(image)) for image in (image_a, image_b))
             similarity, distance = self.matcher.verify(*images)

@@ -13,7 +13,7 @@ from siamese_mnist.drawing import LARGEST, prepare_drawing
 from siamese_mnist.errors import InputError
 from siamese_mnist.page.markup import PANELS, PREFIX
 
-LONGEST_URL = 4_000_000  # characters
+LONGEST_URL = 4_000_000  # In characters.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
