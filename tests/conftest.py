@@ -94,7 +94,7 @@ def scored(test_digits):
 
 @pytest.fixture(scope="session")
 def run_process():
-    """Calls a script in a process of its own, as a user would and returns the finished process with its output as text."""
+    """Calls a script in a process of its own, as a user would; returns the finished process, its output as text."""
 
     def call(script: str, *arguments: object, cwd: Path = REPOSITORY, **options) -> subprocess.CompletedProcess:
         command = [sys.executable, str(REPOSITORY / script), *map(str, arguments)]
