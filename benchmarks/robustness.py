@@ -1,4 +1,4 @@
-"""How figures fall as digits are shifted, scaled, turned, thickened or noisy: changed queries, clean references.
+"""How the metrics fall as digits are shifted, scaled, turned, thickened or noisy: changed queries, clean references.
 
 python -m benchmarks.robustness weights
 python -m benchmarks.robustness runs/released/seed-* --dataset mnist --data-root DIR --fraction 0.2
@@ -38,27 +38,27 @@ def main() -> None:
     clean, images = [model.encode_all(digits.images) for model in models], digits.images / 255
     generator = torch.Generator().manual_seed(0)
 
-    def measure_all(queries: list[Tensor]) -> Figures:
+    def measure_all(queries: list[Tensor]) -> Rates:
         return np.array([measure(*each, digits) for each in zip(models, queries, clean)])
 
     pairs = len(digits) * (len(digits) - 1)
     print(f"{', '.join(weights)}: {len(digits):,} {args.dataset} test images, {pairs:,} ordered pairs\n")
     print(f"{'change':34}{'EER':>16}{'match, 1 reference':>24}")
-    measured: dict[str, list[tuple[float, Figures]]] = {}
+    measured: dict[str, list[tuple[float, Rates]]] = {}
     bar = tqdm(total=sum(len(steps) for _, steps in CHANGES.values()), unit="step", leave=False)
     for name, (change, steps) in CHANGES.items():
         for step in steps:
             changed = change(images, step, generator).clamp(0, 1)
-            figures = measure_all([model.encode_all(changed) for model in models])
-            measured.setdefault(name, []).append((step, figures))
+            rates = measure_all([model.encode_all(changed) for model in models])
+            measured.setdefault(name, []).append((step, rates))
             bar.update()
-            eers, matches = map(describe, figures.T)
+            eers, matches = map(describe, rates.T)
             tqdm.write(f"{f'{name} {step:g}':34}{eers:>16}{matches:>24}")
     bar.close()
     out = Path(args.out) if args.out else evaluation_folder(weights[0])
     out.mkdir(parents=True, exist_ok=True)
     plot(measured, measure_all(clean), out / "robustness.png")
-    print(f"\n{out / 'robustness.png'}: both figures by step, beside the clean value")
+    print(f"\n{out / 'robustness.png'}: both metrics by step, beside the clean value")
 
 
 def describe(rates: np.ndarray) -> str:
@@ -123,7 +123,7 @@ def by_kind(images: Tensor, changes: list[Callable[[Tensor], Tensor]]) -> Tensor
     return changed
 
 
-Figures = np.ndarray  # (weights, 2): EER and match accuracy
+Rates = np.ndarray  # (weights, 2): EER and match accuracy
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 CHANGES: dict[str, tuple[Change, tuple[float, ...]]] = {
     "shift (pixels)": (shift, (0, 1, 2, 3, 4, 5, 6)),
@@ -134,7 +134,7 @@ CHANGES: dict[str, tuple[Change, tuple[float, ...]]] = {
 }
 
 
-def plot(measured: dict[str, list[tuple[float, Figures]]], unchanged: Figures, path: Path) -> None:
+def plot(measured: dict[str, list[tuple[float, Rates]]], unchanged: Rates, path: Path) -> None:
     """EER above, match errors below, by the step of each change; the clean values as dashed lines."""
     from matplotlib import pyplot as plt
 
@@ -144,7 +144,7 @@ def plot(measured: dict[str, list[tuple[float, Figures]]], unchanged: Figures, p
     bars = f"; mean and standard deviation of {len(unchanged)} seeds" if len(unchanged) > 1 else ""
     figure.suptitle(f"Changed queries, clean references; dashed: nothing changed{bars}")
     for column, (name, rows) in zip(grid.T, measured.items()):
-        errors = 100 * np.abs([figures - (0, 1) for _, figures in rows])  # (steps, weights, 2), per cent
+        errors = 100 * np.abs([rates - (0, 1) for _, rates in rows])  # (steps, weights, 2), per cent
         spread = errors.std(1, ddof=1) if len(unchanged) > 1 else np.zeros_like(errors[:, 0])
         clean = 100 * np.abs(unchanged - (0, 1)).mean(0)
         for axes, index, colour, marker in zip(column, (0, 1), (BLUE, ORANGE), "os"):

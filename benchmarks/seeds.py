@@ -1,4 +1,4 @@
-"""A training with three seeds: mean and standard deviation of its figures on the test split.
+"""A training with three seeds: mean and standard deviation of its metrics on the test split.
 
 python -m benchmarks.seeds runs/seeds-default --evaluate "--dataset mnist"
 python -m benchmarks.seeds runs/seeds-unseen --train "--classes 0-7" --evaluate "--dataset mnist --classes 8,9"

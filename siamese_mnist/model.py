@@ -133,7 +133,8 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
             with redirect_stdout(None):  # The mixin prints what it does.
-                return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
+                model = super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
+                return model.eval()  # The mixin does so since huggingface_hub 1.0.
         except InputError:
             raise
         except (OSError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""What the benchmarks' figures rest on: that a step changes what it says, and that no image is compared with itself."""
+"""What the benchmarks' results rest on: that a step changes what it says, and that no image is compared with itself."""
 
 from types import SimpleNamespace
 

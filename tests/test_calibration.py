@@ -50,7 +50,7 @@ def test_calibration_of_scores_that_are_all_the_same_says_even_odds():
     assert 2 * scale + offset == pytest.approx(0, abs=1e-3)
 
 
-def test_what_is_fitted_are_figures_of_pairs_without_the_images_themselves(scored):
+def test_what_is_fitted_are_metrics_of_pairs_without_the_images_themselves(scored):
     (scale, offset), threshold, measured = fit(torch.from_numpy(scored.matrix), scored.labels)
     assert (scale, offset) == fit_calibration(*scored.kinds)
     eer, at = metrics.equal_error(*scored.kinds)

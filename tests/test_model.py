@@ -114,6 +114,7 @@ def test_saved_weights_come_back_with_what_was_set_after_construction(network, t
     network.save_pretrained(tmp_path / "weights")
     loaded = SiameseNetwork.from_pretrained(tmp_path / "weights")
     assert loaded.config == network.config
+    assert not loaded.training
     a, b = test_digits.images[:20], test_digits.images[20:40]
     assert torch.equal(loaded(a, b), network(a, b))
     config = json.loads((tmp_path / "weights" / "config.json").read_text())
