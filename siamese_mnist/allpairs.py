@@ -47,7 +47,7 @@ def count_in_bins(log_odds: Tensor, labels: Tensor, low: float, high: float) -> 
     for rows in _blocks(len(labels)):
         same = labels[rows, None] == labels
         keys = ((log_odds[rows] - low) * (BINS / (high - low))).clamp_(0, BINS - 1).to(torch.int32)
-        keys += torch.arange(len(keys), dtype=torch.int32)[:, None] * (2 * BINS) + same * BINS
+        keys += torch.arange(len(keys))[:, None] * (2 * BINS) + same * BINS
         histograms[rows] = keys.flatten().bincount(minlength=len(keys) * 2 * BINS).view(-1, 2, BINS).float()
     histograms[:, 1, 0] -= 1  # an image with itself
     return histograms

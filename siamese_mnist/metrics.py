@@ -11,9 +11,7 @@ Scores = np.ndarray  # float32 (P,), ascending
 
 def auc(positives: Scores, negatives: Scores) -> float:
     """Returns the chance that a random positive scores above a random negative; a tie counts half."""
-    ranks = 0
-    for part in np.array_split(positives, 1 + len(positives) // 500_000):  # Ranks take 8 bytes each.
-        ranks += np.searchsorted(negatives, part, "left").sum() + np.searchsorted(negatives, part, "right").sum()
+    ranks = sum(np.searchsorted(negatives, positives, side).sum() for side in ("left", "right"))
     return float(ranks / 2 / len(positives) / len(negatives))
 
 
@@ -29,9 +27,7 @@ def equal_error(positives: Scores, negatives: Scores) -> tuple[float, float]:
 
     k = bisect.bisect_left(range(len(positives)), True, key=lambda k: bool(np.greater_equal(*rates(k, "right"))))
     (misses, alarms), (more_misses, fewer_alarms) = rates(k, "left"), rates(k, "right")
-    if alarms <= misses:
-        return float(misses), float(positives[k])
-    gap, next_gap = alarms - misses, more_misses - fewer_alarms
+    gap, next_gap = max(0, alarms - misses), more_misses - fewer_alarms
     return float(misses + gap / (gap + next_gap) * (more_misses - misses)), float(positives[k])
 
 
@@ -41,9 +37,9 @@ def error_rates(positives: Scores, negatives: Scores, threshold: float) -> tuple
     return float(misses), float(1 - below)
 
 
-def roc_curve(positives: Scores, negatives: Scores, points: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """Returns false alarms and hits, (points,) each, where false alarms or misses are 10⁻⁶ to 1, log-evenly."""
-    rates = np.geomspace(1e-6, 1, points // 2)
+def roc_curve(positives: Scores, negatives: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """Returns false alarms and hits, (500,) each, where false alarms or misses are 10⁻⁶ to 1, log-evenly."""
+    rates = np.geomspace(1e-6, 1, 250)
     places = (positives, rates * len(positives)), (negatives, (1 - rates) * len(negatives))
     thresholds = np.sort(np.concatenate([kind[at.astype(int).clip(0, len(kind) - 1)] for kind, at in places]))
     misses, below = (np.searchsorted(scores, thresholds) / len(scores) for scores in (positives, negatives))

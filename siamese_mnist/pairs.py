@@ -63,7 +63,7 @@ class BalancedBatches(Sampler[Tensor]):
     P is all classes where each can have four images, else a random choice a batch. No image is twice in a batch, or
     again before all of its class were there. Set `epoch`: the batches depend on (seed, epoch) alone."""
 
-    def __init__(self, digits: Digits, batch_size: int, seed: int = 0) -> None:
+    def __init__(self, digits: Digits, batch_size: int, seed: int) -> None:
         self.members = [members.numpy() for members in digits.members]
         self.classes_per_batch = min(len(self.members), max(2, batch_size // FEWEST_IMAGES_OF_A_CLASS))
         self.images_per_class = max(2, batch_size // self.classes_per_batch)
