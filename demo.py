@@ -13,9 +13,9 @@ from pathlib import Path
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
 from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_weights_and_data, choose_data, script_parser
+from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
-from siamese_mnist.sources import DIGIT_NAMES, SOURCES
+from siamese_mnist.sources import DIGIT_NAMES
 
 CANDIDATES = 50  # References are drawn from so many images of each class.
 
@@ -47,7 +47,7 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
     """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's."""
     facts = model.training_facts
     trained = facts.get("dataset", "bundled")
-    digits = set(model.classes) <= set(DIGIT_NAMES) and SOURCES[trained].mnist_parts
+    digits = set(model.classes) <= set(DIGIT_NAMES) and find_source(trained).mnist_parts
     dataset, root = choose_data(args, "bundled" if digits else trained, facts)
     try:
         return load_digits(dataset, split="test", root=root, classes=model.classes).at_most(CANDIDATES)

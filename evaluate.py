@@ -17,9 +17,8 @@ from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
-from siamese_mnist.options import add_weights_and_data, choose_data, script_parser
+from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
-from siamese_mnist.sources import SOURCES
 
 CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
 
@@ -40,9 +39,6 @@ def main() -> None:
         print(f"Some of them may be among the {trained} images of the training: the metrics are too good then.")
 
     evaluation = evaluate_network(model, digits, validation, args.seed)._replace(shown_pairs=args.pairs)
-    from siamese_mnist.figures import draw_figures  # Matplotlib takes a second to import.
-
-    draw_figures(evaluation, out)
     metrics = {"images": len(digits), "pairs": n_pairs, "positives": positives, "threshold": model.threshold}
     metrics |= evaluation.metrics
     metrics["baselines"] = {name: baseline.metrics for name, baseline in evaluation.baselines.items()}
@@ -51,7 +47,10 @@ def main() -> None:
     metrics |= {"fraction": args.fraction, "world_size": facts.get("world_size", 1), "seconds": seconds}
     write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     print_table(metrics)
-    print(f"{out}: metrics.json and the figures, {seconds:.0f} s")
+    from siamese_mnist.figures import draw_figures  # Matplotlib takes a second to import.
+
+    draw_figures(evaluation, out)
+    print(f"{out}: metrics.json and the figures, {time.perf_counter() - started:.0f} s")
 
 
 def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digits, str]:
@@ -61,9 +60,9 @@ def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digit
     try:
         digits = load_digits(dataset, split=args.split, fraction=args.fraction, **chosen)
     except InputError as error:
-        if args.dataset or args.data_root or not SOURCES[dataset].stand_in:
+        if args.dataset or args.data_root or not find_source(dataset).stand_in:
             raise
-        args.dataset = SOURCES[dataset].stand_in
+        args.dataset = find_source(dataset).stand_in
         print(f"{error}. Measuring on the {args.dataset} images instead.")
         return load(args, facts)
     return digits, load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS), dataset
@@ -71,7 +70,7 @@ def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digit
 
 def seen_in_training(trained: str, measured: str, split: str) -> bool:
     """Whether a network trained on one dataset may have seen images of another's split, as all of them are MNIST's."""
-    parts = (SOURCES[dataset].mnist_parts.get(part) for dataset, part in ((trained, "train"), (measured, split)))
+    parts = (find_source(dataset).mnist_parts.get(part) for dataset, part in ((trained, "train"), (measured, split)))
     return trained != measured and bool(frozenset.intersection(*(part or frozenset() for part in parts)))
 
 

@@ -18,11 +18,11 @@ def interval(samples: Samples, value: float) -> list[float]:
 def sample_matches(won: Tensor, asked: Tensor) -> Samples:
     """Samples the match accuracy from bool (sets, N); the sets of references are drawn anew as well."""
     sets, images = won.shape
-    sums = []
-    for set_weights, weights in zip(_weights(sets).float().split(100), _weights(images).split(100)):
-        sums.append(torch.stack([(set_weights @ trials.float() * weights).sum(1) for trials in (won, asked)]))
-    hits, trials = torch.cat(sums, 1).double().numpy()
-    return hits / trials
+    drawn = list(zip(_weights(sets).float().split(100), _weights(images).split(100)))
+    hits, trials = (
+        torch.cat([(by_set @ kind.float() * weights).sum(1) for by_set, weights in drawn]) for kind in (won, asked)
+    )
+    return (hits.double() / trials.double()).numpy()
 
 
 def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]:

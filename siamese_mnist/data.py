@@ -68,6 +68,9 @@ def load_digits(
         if value not in known:
             raise InputError(f"{kind} {value!r} is none of {', '.join(known)}")
     digits = Digits(*SOURCES[dataset].read(Path(root).expanduser(), split))
+    kinds = digits.images.dtype, digits.images.shape[1:], digits.labels.dtype
+    if kinds != (torch.uint8, (1, 28, 28), torch.int64):
+        raise TypeError(f"the reader of {dataset!r} returned {kinds}; see the docstring of sources.py")
     if classes is not None:
         digits = digits.select(torch.isin(digits.labels, torch.tensor(_parse_classes(classes, digits.class_names))))
     if len(digits.classes) < 2:

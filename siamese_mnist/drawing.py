@@ -17,6 +17,7 @@ INVISIBLE, FAINTEST = 0.002, 0.08  # The least contrast with the background of a
 STRONG, WEAK = 0.5, 0.2  # Shares of the ink's contrast that a stroke reaches, and at which it ends.
 SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image's side, are no ink.
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
+REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 
 
 def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
@@ -50,9 +51,9 @@ def stroke_width(ink: np.ndarray) -> float:
 
 
 def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
-    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, drawn anew with MNIST's typical width."""
-    # The middle of the strokes is (BOX - width) long, and is to be (BOX - TYPICAL).
-    target = TYPICAL * (BOX - width) / (BOX - TYPICAL)
+    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, drawn anew, REDRAWN wide."""
+    # The middle of the strokes is (BOX - width) long, and is to be (BOX - REDRAWN).
+    target = REDRAWN * (BOX - width) / (BOX - REDRAWN)
     grow = (target - width) / 2 * FINE
     solid = np.pad(_resize(ink, BOX * FINE), 2 + max(0, round(grow))) > 0.5
     inside, outside = ndimage.distance_transform_edt(solid), ndimage.distance_transform_edt(~solid)

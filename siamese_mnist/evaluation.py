@@ -54,8 +54,7 @@ class Evaluation(NamedTuple):
 
 def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, seed: int) -> Evaluation:
     """Measures the network's similarity, and baselines calibrated on validation digits."""
-    unseen = validation.images.flatten(1)
-    (scale, offset), threshold, _ = fit(_cosine(unseen, unseen), validation.labels)
+    (scale, offset), threshold, _ = fit(_cosine(*[validation.images.flatten(1)] * 2), validation.labels)
     torch.manual_seed(seed)
     untrained = SiameseNetwork(model.encoder_name, model.head_name).to(model.device)
     calibrate(untrained, validation)

@@ -28,8 +28,7 @@ plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.25, "legend.frameon": Fa
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Writes a PNG in one step and closes the figure."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=dpi, format="png", facecolor="white")
+    figure.savefig(buffer := io.BytesIO(), dpi=dpi, format="png", facecolor="white")
     plt.close(figure)
     write_whole(path, buffer.getvalue())
 
@@ -47,7 +46,7 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
     note = f"best: {history[best - 1]['val_eer']:.2%} after epoch {best}"
     right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
     right.legend()
-    left.set(title="Training loss", xlabel="epoch", ylabel="loss (nats)", yscale="log")
+    left.set(title="Training loss", xlabel="epoch", ylabel="loss", yscale="log")
     right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel=f"EER ({unit})", yscale="log")
     for axes, factor in ((left, 1), (right, 100)):
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -9,7 +9,7 @@ from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.errors import InputError
 from siamese_mnist.heads import HEADS
 from siamese_mnist.losses import LOSSES
-from siamese_mnist.sources import SOURCES
+from siamese_mnist.sources import SOURCES, Source
 
 LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
 INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
@@ -34,7 +34,7 @@ class TrainingOptions:
     epochs: int = _option(36, "rounds through the training images", **INT)
     batch_size: int = _option(250, "images in a batch", **INT)
     lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
-    margin: float = _option(2.0, "the distance that the contrastive loss wants between classes", **FLOAT)
+    margin: float = _option(2.0, "the distance that a loss with a margin wants between classes", **FLOAT)
     augment: bool = _option(True, "change images at random, add strangers", action=argparse.BooleanOptionalAction)
     seed: int = _option(0, "decides the initial weights, the batches and the augmentation", **INT)
     device: str = _option("auto", "where to compute; auto is CUDA, MPS or CPU", choices=("auto", "cpu", "cuda", "mps"))
@@ -46,7 +46,7 @@ class TrainingOptions:
                 raise InputError(f"{as_typed(option.name)} {value} is none of {', '.join(choices)}")
         if self.lr is None:
             object.__setattr__(self, "lr", ENCODERS[self.encoder].lr)
-        check_root(self.dataset, self.data_root)
+        find_source(self.dataset, self.data_root)
         for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{as_typed(name)} {getattr(self, name)} is below {least}")
@@ -54,8 +54,8 @@ class TrainingOptions:
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{as_typed(name)} {getattr(self, name):g} is not above 0 and finite")
         if HEADS[self.head].needs_training and not LOSSES[self.loss].trains_head:
-            way_out = "use --loss both, or --head distance"
-            raise InputError(f"--head {self.head} learns nothing from --loss {self.loss} alone; {way_out}")
+            way_out = ", ".join(name for name, loss in LOSSES.items() if loss.trains_head)
+            raise InputError(f"--head {self.head} learns nothing from --loss {self.loss}; it needs one of {way_out}")
 
     def as_command(self) -> str:
         """The command that trains so: the options that differ from the defaults."""
@@ -98,11 +98,14 @@ def add_weights_and_data(parser: argparse.ArgumentParser, meant: str) -> None:
 def choose_data(args: argparse.Namespace, default: str, facts: dict[str, Any]) -> tuple[str, str]:
     """The dataset named, else the default; the folder named, else that of a training (`facts`) on the same dataset."""
     dataset = args.dataset or default
-    check_root(dataset, args.data_root)
+    find_source(dataset, args.data_root)
     return dataset, args.data_root or (facts.get("data_root", "data") if facts.get("dataset") == dataset else "data")
 
 
-def check_root(dataset: str, root: str | None) -> None:
-    """InputError if a folder is named for a dataset that needs none."""
+def find_source(dataset: str, root: str | None = None) -> Source:
+    """The row of a dataset. InputError if there is none, or if a folder is named where it needs none."""
+    if dataset not in SOURCES:
+        raise InputError(f"dataset {dataset!r} is none of {', '.join(SOURCES)}; name one of them with --dataset")
     if not SOURCES[dataset].needs_root and root not in (None, "data"):
         raise InputError(f"--data-root {root}: the {dataset} images need none; say --dataset, too")
+    return SOURCES[dataset]

@@ -84,8 +84,7 @@ class Run:
         rows = [history[0].keys(), *(row.values() for row in history)]
         write_whole(self.path / HISTORY, "".join(",".join(map(str, row)) + "\n" for row in rows))
         save(plot_curves(history, best), self.path / CURVES, dpi=100)
-        buffer = io.BytesIO()
-        torch.save({**state, "history": history}, buffer)
+        torch.save({**state, "history": history}, buffer := io.BytesIO())
         write_whole(self.path / STATE, buffer.getvalue())
 
 

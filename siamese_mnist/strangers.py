@@ -16,10 +16,9 @@ QUARTERED = 0.6  # Other collages are two images laid over each other.
 
 
 def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A batch (B, 1, 28, 28), (B,) and strangers, each there twice and of a class of its own, which is below 0."""
+    """A batch (B, 1, 28, 28), (B,) and strangers, of classes of their own below 0; twice, else none is like itself."""
     drawn, cut = (max(1, round(share * len(images))) for share in (SCRIBBLES, COLLAGES))
     strangers = torch.cat([scribbles(drawn, generator).to(images), collages(images, cut, generator)])
-    # Twice, since alone one would be put where nothing is like itself.
     own = -1 - torch.arange(len(strangers), device=labels.device)
     return torch.cat([images, strangers, strangers]), torch.cat([labels, own, own])
 

@@ -81,6 +81,12 @@ def test_digits_of_ones_own_are_compared_with_themselves_though_they_have_the_na
         demo.references(argparse.Namespace(dataset=None, data_root=None), network)
 
 
+def test_weights_of_an_unknown_dataset_are_an_input_error(tmp_path):
+    network = SiameseNetwork(training={"dataset": "usps", "images": 16})
+    with pytest.raises(InputError, match="'usps' is none of"):
+        demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+
+
 def test_the_error_rate_shown_is_that_of_these_weights_on_all_of_their_classes(tmp_path):
     network, whole = SiameseNetwork(classes=("0", "1")), {"classes": ["0", "1"], "fraction": None}
     (tmp_path / "history.csv").touch()

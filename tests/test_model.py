@@ -53,10 +53,13 @@ def test_distances_are_euclidean():
 
 def test_distances_without_a_gradient_are_the_same():
     a, b = torch.randn(6, 10), torch.randn(3, 10)
-    with torch.no_grad():
-        assert torch.allclose(pairwise_distance(a, a), pairwise_distance(a, a).T, atol=0)
-        without = pairwise_distance(a, b)
-    assert torch.allclose(without, pairwise_distance(a, b), rtol=1e-5)
+    assert torch.allclose(pairwise_distance(a, a), pairwise_distance(a, a).T, atol=0)
+    assert torch.allclose(pairwise_distance(a, b), pairwise_distance(a.requires_grad_(), b), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_s_embeddings_are_as_long_as_its_row_says(name, test_digits):
+    assert SiameseNetwork(name).eval().encode(test_digits.images[:3]).shape == (3, ENCODERS[name].dimensions)
 
 
 def test_many_embeddings_are_scored_in_parts(network, test_digits, monkeypatch):

@@ -5,6 +5,8 @@ import re
 import pytest
 from conftest import REPOSITORY
 
+from siamese_mnist.figures import FIGURES
+
 README = (REPOSITORY / "README.md").read_text()
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/results.md", "weights/README.md"]
 
@@ -38,3 +40,8 @@ def test_every_option_in_a_command_exists(run_script):
         ):
             for option in re.findall(r"--[\w-]+", arguments):
                 assert option in known[script], f"{name}: {script} {option}"
+
+
+def test_every_figure_is_listed():
+    for name in FIGURES:
+        assert f"`{name}.png`" in README, name

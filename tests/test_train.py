@@ -10,6 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 
 import train
 from siamese_mnist import SiameseNetwork
+from siamese_mnist.encoders import ENCODERS
+from siamese_mnist.losses import LOSSES
 
 
 def test_the_learning_rate_rises_and_falls_in_half_cosines():
@@ -67,9 +69,9 @@ def test_a_state_of_another_version_is_one_line(run_script, tmp_path):
     assert_one_line_error(run_script("train.py", "--resume", tmp_path / "run"), "state.pt", "another version")
 
 
-@pytest.mark.parametrize("loss", ["bce", "contrastive", "both"])
-def test_every_loss_trains_either_encoder(run_script, tmp_path, loss):
-    for encoder in ("conv4", "conv2"):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_every_encoder(run_script, tmp_path, loss):
+    for encoder in ENCODERS:
         options = ("--images-per-class", 8, "--batch-size", 40, "--epochs", 1, "--head", "distance", "--loss", loss)
         done = run_script("train.py", *options, "--encoder", encoder, "--out", tmp_path / encoder)
         assert done.returncode == 0, done.stderr
