@@ -54,8 +54,12 @@ def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float
     kinds = [scores[:: 1 + len(scores) // MOST_FITTED_SCORES].astype(np.float64) for scores in (positives, negatives)]
     centre, spread = np.mean([kind.mean() for kind in kinds]), max(sum(kind.std() for kind in kinds), 1e-12)
     kinds = [(kind - centre) / spread for kind in kinds]
-    # Without the second term, lists that do not overlap would have no finite best line.
-    scale, offset = minimize(lambda line: metrics.log_loss(*kinds, *line) + 1e-6 * line @ line, (1.0, 0.0)).x
+
+    def loss(line: np.ndarray) -> float:
+        # Without the second term, lists that do not overlap would have no finite best line.
+        return metrics.log_loss(*kinds, *line) + 5e-7 * line @ line
+
+    scale, offset = minimize(loss, (1.0, 0.0), options={"gtol": 1e-8}).x
     return float(scale / spread), float(offset - scale / spread * centre)
 
 
