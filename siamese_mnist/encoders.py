@@ -33,8 +33,7 @@ def conv2() -> nn.Sequential:
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    # After pooling, only a quarter of the pixels is left to normalise and activate.
-    return [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(outputs), nn.ReLU()]
+    return [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(outputs), nn.ReLU()]  # Pooling first leaves less to normalise.
 
 
 class WholeMapConvolution(nn.Conv2d):

@@ -85,8 +85,7 @@ def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], s
         "log_loss": metrics.log_loss(*kinds),
         "log_loss_recalibrated": metrics.log_loss(*kinds, scale, offset),
     }
-    # Beyond these bounds no pair is confused with one of the other kind; the middle of each kind lies within.
-    low = float(min(positives[0], negatives[len(negatives) // 2])) - 1
+    low = float(min(positives[0], negatives[len(negatives) // 2])) - 1  # Beyond these, no pair is confused.
     high = float(max(negatives[-1], positives[len(positives) // 2])) + 1
     histograms = allpairs.count_in_bins(log_odds, labels, low, high)
     samples = bootstrap.sample_accuracies(called_same, labels)

@@ -119,9 +119,8 @@ class Page:
         """Compares two image files: same (1 or 0), their similarity, their distance, and the threshold."""
         with _errors_for_clients():
             images = (prepare_drawing(open_image(image)) for image in (image_a, image_b))
-            similarity, distance = self.matcher.verify(*images)
-            verdict = {"same": int(similarity >= self.model.threshold), "similarity": similarity, "distance": distance}
-            return verdict | {"threshold": self.model.threshold}
+            (similarity, distance), at = self.matcher.verify(*images), self.model.threshold
+            return {"same": int(similarity >= at), "similarity": similarity, "distance": distance, "threshold": at}
 
     def _panel(self, visitor: Visitor, sentence: str, *scored: Any) -> str:
         shown = dict(zip(self.matcher.names, self.matcher.digits.images[visitor.references[:, 0]]))
