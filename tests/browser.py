@@ -18,7 +18,7 @@ FLAGS = [
 ]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 WAIT = 15_000  # milliseconds
-TABS = ("Match a digit", "Same or different?", "Teach a symbol")
+MATCH, VERIFY, TEACH = TABS = range(3)
 
 
 def find_chromium() -> str | None:
@@ -46,12 +46,23 @@ def is_foreign(address: str, url: str) -> bool:
     return not address.startswith((url, "data:", "blob:", url.replace("http", "ws", 1)))
 
 
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
+def open_tab(page: Page, tab: int) -> None:
+    page.get_by_role("tab").nth(tab).click()
 
 
 def sentence(page: Page, panel: str) -> Locator:
     return page.locator(f"#{panel} [role=status]")
+
+
+def expect_winner(page: Page, name: object, panel: str = "match-panel") -> None:
+    """The sentence names the winner, and its card is the one that is marked."""
+    expect(page.locator(f"#{panel} .winner strong")).to_have_attribute("title", str(name), timeout=WAIT)
+    expect(sentence(page, panel)).to_contain_text(str(name), timeout=WAIT)
+
+
+def expect_blank(page: Page, panel: str = "match-panel") -> None:
+    """The panel shows no drawing, and no winner."""
+    expect(page.locator(f"#{panel} .seen img, #{panel} .winner")).to_have_count(0, timeout=WAIT)
 
 
 def draw_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
