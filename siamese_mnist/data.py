@@ -106,6 +106,6 @@ def _subset(digits: Digits, images_per_class: int | None, fraction: float | None
     smallest = min(map(len, digits.members))
     if not SMALLEST_PART <= images_per_class <= smallest:
         raise InputError(
-            f"{images_per_class} images per class: {SMALLEST_PART} to {smallest} can be had of every class"
+            f"{images_per_class} images per class: choose {SMALLEST_PART} to {smallest}, the smallest class"
         )
     return digits.at_most(images_per_class)

@@ -185,7 +185,7 @@ def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str])
     for label in labels.unique().tolist():
         index = torch.where(labels == label)[0]
         if len(index) < least:
-            raise InputError(f"class {names[label]!r} has {len(index)} images; {least} are the least, two a split")
+            raise InputError(f"class {names[label]!r} has {len(index)} images; it needs at least {least}, two a split")
         index = index[torch.randperm(len(index), generator=generator)]
         size = max(SMALLEST_PART, round(len(index) / 10))
         for part, indices in zip(

@@ -97,9 +97,9 @@ class Page:
         if name in self.matcher.names:
             raise InputError(f"{name} is known already: give it another name")
         if known is None and len(visitor.symbols) == MOST_SYMBOLS:
-            raise InputError(f"{MOST_SYMBOLS} symbols are the most: forget them to start anew")
+            raise InputError(f"no more than {MOST_SYMBOLS} symbols can be taught: forget them to start anew")
         if known is not None and len(known.images) == MOST_EXAMPLES:
-            raise InputError(f"{MOST_EXAMPLES} examples are the most: draw it now, and see it matched")
+            raise InputError(f"no more than {MOST_EXAMPLES} examples are taken: draw it now, and see it matched")
         images = image if known is None else torch.cat([known.images, image])
         return visitor._replace(symbols={**visitor.symbols, name: Symbol(images, self.model.encode_all(images))})
 
