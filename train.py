@@ -22,6 +22,7 @@ from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.device import bf16_autocast, pick_device
 from siamese_mnist.errors import run_script
+from siamese_mnist.figures import plot_curves, save
 from siamese_mnist.losses import LOSSES
 from siamese_mnist.options import TrainingOptions, add_training_options, script_parser
 from siamese_mnist.pairs import BalancedBatches
@@ -95,6 +96,7 @@ def main() -> None:
             history.append(row | {"seconds": time.perf_counter() - started})
             state = {name: part.state_dict() for name, part in parts.items()} | {"images": images_read}
             run.save_epoch(average.module, history, state)
+            save(plot_curves(history, best_epoch(history)), run.path / "curves.png", dpi=100)
             told = f"validation EER {metrics['eer']:.2%}, AUC {metrics['auc']:.5f} · {history[-1]['seconds']:.1f} s"
             tqdm.write(f"epoch {epoch + 1}/{options.epochs}: loss {row['loss']:.4f} · {told}")
     except KeyboardInterrupt:

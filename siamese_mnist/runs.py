@@ -10,13 +10,12 @@ from typing import Any
 import torch
 
 from siamese_mnist.errors import InputError
-from siamese_mnist.figures import plot_curves, save
 from siamese_mnist.files import mend_folder, write_folder, write_whole
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.options import TrainingOptions, as_typed
 
 RUNS, RELEASED = Path("runs"), Path("weights")
-CONFIG, STATE, HISTORY, CURVES, LAST, BEST = "config.json", "state.pt", "history.csv", "curves.png", "last", "best"
+CONFIG, STATE, HISTORY, LAST, BEST = "config.json", "state.pt", "history.csv", "last", "best"
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,12 @@ class Run:
             ) from error
 
     def save_epoch(self, model: SiameseNetwork, history: list[dict[str, float]], state: dict[str, Any]) -> None:
-        """Weights, history and curves of the last epoch in `history`, then the state, which makes them count."""
+        """Writes weights and history of the last epoch in `history`, then the state, which makes them count."""
         best = best_epoch(history)
         for name in (LAST, BEST) if best == len(history) else (LAST,):
             write_folder(self.path / name, model.save_pretrained)
         rows = [history[0].keys(), *(row.values() for row in history)]
         write_whole(self.path / HISTORY, "".join(",".join(map(str, row)) + "\n" for row in rows))
-        save(plot_curves(history, best), self.path / CURVES, dpi=100)
         torch.save({**state, "history": history}, buffer := io.BytesIO())
         write_whole(self.path / STATE, buffer.getvalue())
 

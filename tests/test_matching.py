@@ -100,10 +100,19 @@ def test_two_images_are_compared_as_the_network_compares_them(matcher, test_digi
     assert distance == pytest.approx((one - other).square().sum().sqrt().item())
 
 
+def modules_loaded_by(name):
+    words = f"import sys, {name}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_page_s_script_loads_nothing_that_measures_or_plots():
+    measuring = {f"siamese_mnist.{name}" for name in ("allpairs", "bootstrap", "calibration", "evaluation", "figures")}
+    assert not (measuring | {"matplotlib", "sklearn"}) & modules_loaded_by("demo")
+
+
 def test_matching_loads_nothing_that_measures_plots_or_serves():
-    words = "import sys, siamese_mnist.matching; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    loaded = set(loaded.stdout.split())
+    loaded = modules_loaded_by("siamese_mnist.matching")
     assert "siamese_mnist.matching" in loaded
     own = {name.split(".", 1)[1] for name in loaded if name.startswith("siamese_mnist.")}
     known = {
