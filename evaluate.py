@@ -59,13 +59,13 @@ def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digit
     chosen = {"root": root, "classes": args.classes or facts.get("classes")}
     try:
         digits = load_digits(dataset, split=args.split, fraction=args.fraction, **chosen)
+        return digits, load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS), dataset
     except InputError as error:
         if args.dataset or args.data_root or not find_source(dataset).stand_in:
             raise
         args.dataset = find_source(dataset).stand_in
         print(f"{error}. Measuring on the {args.dataset} images instead.")
         return load(args, facts)
-    return digits, load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS), dataset
 
 
 def seen_in_training(trained: str, measured: str, split: str) -> bool:

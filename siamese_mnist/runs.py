@@ -27,7 +27,7 @@ class Run:
 
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
-        """Begins a run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
+        """A run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
         folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
             raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
@@ -37,7 +37,7 @@ class Run:
 
     @classmethod
     def resume(cls, folder: str, given: dict[str, Any]) -> "Run":
-        """Goes on with a run and its own options. InputError if one that was `given` differs."""
+        """An old run, with its own options. InputError if one that was `given` differs."""
         path = Path(folder) / CONFIG
         try:
             options = TrainingOptions(**json.loads(path.read_text()))

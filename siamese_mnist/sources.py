@@ -188,9 +188,8 @@ def _stratified(labels: Tensor, names: tuple[str, ...], held_out: Sequence[str])
             raise InputError(f"class {names[label]!r} has {len(index)} images; it needs at least {least}, two a split")
         index = index[torch.randperm(len(index), generator=generator)]
         size = max(SMALLEST_PART, round(len(index) / 10))
-        for part, indices in zip(
-            parts.values(), index.split([size] * len(held_out) + [len(index) - size * len(held_out)])
-        ):
+        sizes = [size] * len(held_out) + [len(index) - size * len(held_out)]
+        for part, indices in zip(parts.values(), index.split(sizes)):
             part.append(indices)
     return {name: torch.cat(indices).sort().values for name, indices in parts.items()}
 

@@ -6,6 +6,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import urllib.request
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,6 +46,16 @@ def mnist_root() -> Path:
     if not root:
         pytest.skip("SIAMESE_MNIST_DATA names no folder with the full MNIST")
     return Path(root)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Downloads fail at once. urllib keeps the proxies that it has seen first, so it must forget them twice."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    urllib.request.install_opener(None)
+    yield
+    urllib.request.install_opener(None)
 
 
 @pytest.fixture
@@ -130,7 +141,7 @@ def heed_interrupts() -> None:
 def trained_run(run_script, tmp_path_factory) -> Path:
     """A short but real training. What it learns differs from machine to machine, and is little: see `released`."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    options = ("--images-per-class", 50, "--batch-size", 50, "--epochs", 12, "--lr", 0.006)
+    options = ("--images-per-class", 50, "--batch-size", 50, "--epochs", 20, "--lr", 0.006)
     done = run_script("train.py", *options, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder

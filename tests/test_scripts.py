@@ -48,7 +48,7 @@ def test_a_run_holds_what_it_promises(trained_run):
     assert not any(path.is_symlink() for path in trained_run.rglob("*"))
     assert sum(path.stat().st_size for path in trained_run.rglob("*")) < 20e6
     rows = list(csv.DictReader((trained_run / "history.csv").open()))
-    assert [int(row["epoch"]) for row in rows] == list(range(1, 13))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 21))
     least = min(rows, key=lambda row: float(row["val_eer"]))
     best = [row for row in rows if float(row["val_eer"]) <= float(least["val_eer"]) + float(least["val_eer_error"])][-1]
     assert same_weights(trained_run / "best", trained_run / "last") == (best is rows[-1])
@@ -70,7 +70,7 @@ def test_the_trained_network_tells_sevens_from_twos(trained_run, test_digits):
     embeddings = model.encode(test_digits.images).detach()
     similarity = model.similarity(embeddings, embeddings)
     seven, two = test_digits.labels == 7, test_digits.labels == 2
-    assert similarity[seven][:, seven].mean() > similarity[seven][:, two].mean() + 0.3
+    assert similarity[seven][:, seven].mean() > 0.7 > 0.3 > similarity[seven][:, two].mean()
     assert (similarity - similarity.T).abs().max() <= 1e-6
 
 
@@ -206,7 +206,7 @@ def test_evaluation_writes_figures_and_metrics(run_script, trained_run, tmp_path
     assert (metrics["dataset"], metrics["split"], metrics["seed"], metrics["world_size"]) == ("bundled", "test", 0, 1)
     assert set(metrics["baselines"]) == {"always_different", "pixel_cosine", "untrained"}
     assert metrics["eer"] < metrics["baselines"]["pixel_cosine"]["eer"]
-    assert metrics["balanced_accuracy"] > metrics["baselines"]["pixel_cosine"]["balanced_accuracy"]
+    assert metrics["balanced_accuracy"] > 0.85
     for name in ("auc", "eer", "balanced_accuracy", "match_accuracy_1", "log_loss", "log_loss_recalibrated"):
         low, high = metrics[f"{name}_ci95"]
         assert low <= metrics[name] <= high
@@ -229,24 +229,36 @@ def test_full_mnist_is_measured_pair_by_pair(run_script, trained_run, mnist_root
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["images"], metrics["pairs"]) == (1000, 499_500)
     assert metrics["positives"] == 10 * 100 * 99 // 2
-    assert metrics["eer"] < metrics["baselines"]["pixel_cosine"]["eer"]
+    assert metrics["eer"] < 0.15
 
 
 def test_weights_trained_on_mnist_are_measured_on_bundled_where_there_is_no_mnist(
-    run_script, trained_run, tmp_path, monkeypatch
+    run_script, trained_run, tmp_path, no_network
 ):
     folder = tmp_path / "weights"
     model = SiameseNetwork.from_pretrained(trained_run / "best")
     model.training_facts |= {"dataset": "mnist", "data_root": str(tmp_path / "none")}
     model.save_pretrained(folder)
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
     done = run_script("evaluate.py", folder, "--classes", "0,1")
     assert done.returncode == 0, done.stderr
     assert "bundled images instead" in done.stdout
     metrics = json.loads((tmp_path / "weights-evaluation" / "metrics.json").read_text())
     assert metrics["dataset"] == "bundled"
     assert_one_line_error(run_script("evaluate.py", folder, "--dataset", "mnist"), "bundled")
+
+
+def test_half_of_mnist_is_no_mnist(run_script, trained_run, tmp_path, mnist_root, no_network):
+    """Where the test images are there, and those of validation can be neither found nor downloaded."""
+    raw = tmp_path / "half" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in (mnist_root / "MNIST" / "raw").glob("t10k-*-ubyte"):
+        shutil.copy(path, raw)
+    model = SiameseNetwork.from_pretrained(trained_run / "best")
+    model.training_facts |= {"dataset": "mnist", "data_root": str(tmp_path / "half")}
+    model.save_pretrained(tmp_path / "weights")
+    done = run_script("evaluate.py", tmp_path / "weights", "--classes", "0,1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "weights-evaluation" / "metrics.json").read_text())["dataset"] == "bundled"
 
 
 def test_no_weights_and_wrong_weights_are_one_line(run_script, tmp_path):
