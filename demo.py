@@ -48,9 +48,9 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
     facts = model.training_facts
     trained = facts.get("dataset", "bundled")
     digits = set(model.classes) <= set(DIGIT_NAMES) and find_source(trained).mnist_parts
-    dataset, root = choose_data(args, "bundled" if digits else trained, facts)
+    dataset, chosen = choose_data(args, "bundled" if digits else trained, facts)
     try:
-        return load_digits(dataset, split="test", root=root, classes=model.classes).at_most(CANDIDATES)
+        return load_digits(dataset, split="test", classes=model.classes, **chosen).at_most(CANDIDATES)
     except InputError as error:
         way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
         raise InputError(f"{error}{way_out}") from error

@@ -18,7 +18,7 @@ from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
 from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
-from siamese_mnist.runs import evaluation_folder, find_weights
+from siamese_mnist.runs import describe_changes, evaluation_folder, find_weights
 
 CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
 
@@ -29,7 +29,7 @@ def main() -> None:
     weights = find_weights(args.weights)
     model = SiameseNetwork.from_pretrained(weights).to(pick_device("auto"))
     facts = model.training_facts
-    digits, validation, dataset = load(args, facts)
+    digits, validation, dataset = load(args, facts, weights)
     out = Path(args.out) if args.out else evaluation_folder(weights)
     out.mkdir(parents=True, exist_ok=True)
     n_pairs, positives = math.comb(len(digits), 2), sum(math.comb(len(own), 2) for own in digits.members)
@@ -53,19 +53,24 @@ def main() -> None:
     print(f"{out}: metrics.json and the figures, {time.perf_counter() - started:.0f} s")
 
 
-def load(args: argparse.Namespace, facts: dict[str, Any]) -> tuple[Digits, Digits, str]:
+def load(args: argparse.Namespace, facts: dict[str, Any], weights: str) -> tuple[Digits, Digits, str]:
     """The split to measure, validation digits for the baselines, and the dataset's name."""
-    dataset, root = choose_data(args, facts.get("dataset", "bundled"), facts)
-    chosen = {"root": root, "classes": args.classes or facts.get("classes")}
+    dataset, chosen = choose_data(args, facts.get("dataset", "bundled"), facts)
+    chosen["classes"] = args.classes or facts.get("classes")
     try:
         digits = load_digits(dataset, split=args.split, fraction=args.fraction, **chosen)
-        return digits, load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS), dataset
+        validation = load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS)
     except InputError as error:
         if args.dataset or args.data_root or not find_source(dataset).stand_in:
             raise
         args.dataset = find_source(dataset).stand_in
         print(f"{error}. Measuring on the {args.dataset} images instead.")
-        return load(args, facts)
+        return load(args, facts, weights)
+    if list_images := find_source(dataset).list:
+        listing = list_images(Path(chosen["root"]).expanduser())
+        if changes := describe_changes(weights, listing, args.split):
+            print(changes)
+    return digits, validation, dataset
 
 
 def seen_in_training(trained: str, measured: str, split: str) -> bool:

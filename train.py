@@ -39,12 +39,12 @@ def main() -> None:
     run = open_run()
     options, loss = run.options, LOSSES[run.options.loss]
     device = pick_device(options.device)
-    source = {"root": options.data_root, "classes": options.classes}
+    source = {"root": options.data_root, "transposed": options.transposed, "classes": options.classes}
     subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
     training = load_digits(options.dataset, split="train", **source, **subset)
     validation = load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
     images_read = zlib.crc32(training.labels.numpy(), zlib.crc32(training.images.numpy()))
-    run.begin()
+    run.begin(training)
 
     torch.manual_seed(options.seed)
     facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": 1}

@@ -3,33 +3,56 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from siamese_mnist.errors import InputError
-from siamese_mnist.sources import DIGIT_NAMES, SMALLEST_PART, SOURCES, SPLITS
+from siamese_mnist.errors import InputError, note
+from siamese_mnist.listing import SMALLEST_PART, SPLITS
+from siamese_mnist.sources import DIGIT_NAMES, SOURCES
+
+FAINT = 128  # Digits that are nowhere brighter are in another range than 0 to 255.
+ODD = 0.05  # A larger share of images whose ground is not that of the rest is told.
 
 
 @dataclass(frozen=True)
 class Digits(Dataset):
-    """uint8 images (N, 1, 28, 28), white ink on black; int64 labels (N,), each an index into `class_names`."""
+    """uint8 images (N, 1, 28, 28), white ink on black; int64 labels (N,), each an index into `class_names`.
+
+    `digests` (N,) identify images by their content, where people may add some and remove some. InputError if these are
+    others."""
 
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...] = DIGIT_NAMES
+    digests: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        kinds = [(tensor.dtype, tuple(tensor.shape)) for tensor in (self.images, self.labels)]
+        if kinds != [(torch.uint8, (len(self.labels), 1, 28, 28)), (torch.int64, (len(self.labels),))]:
+            raise InputError(f"images and labels are {kinds}; uint8 (N, 1, 28, 28) and int64 (N,) are needed")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise InputError(
+                f"labels are {self.labels.min()} to {self.labels.max()}; {len(self.class_names)} have names"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One image (1, 28, 28) and its label, as of any torch Dataset."""
+    def __getitem__(self, index: Any) -> Any:
+        """One image (1, 28, 28) and its label; of a slice, a list of them. `select` makes a subset."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
         return self.images[index], int(self.labels[index])
 
-    def select(self, index: Tensor) -> "Digits":
-        """The images of an index tensor or a boolean mask."""
-        return replace(self, images=self.images[index], labels=self.labels[index])
+    def select(self, index: Tensor | np.ndarray | Sequence[int] | slice) -> "Digits":
+        """The images of some indices, of a boolean mask or of a slice."""
+        index = index if isinstance(index, slice) else torch.as_tensor(index)
+        digests = None if self.digests is None else self.digests[index]
+        return replace(self, images=self.images[index], labels=self.labels[index], digests=digests)
 
     def at_most(self, images_per_class: int) -> "Digits":
         """The first `images_per_class` of each class, or all of a class that has fewer."""
@@ -59,18 +82,18 @@ def load_digits(
     images_per_class: int | None = None,
     fraction: float | None = None,
     classes: str | Sequence[str | int] | None = None,
+    transposed: bool = False,
 ) -> Digits:
     """One split of "bundled", "mnist", "csv" or "folder" digits (see README), or a class-balanced subset of it.
 
-    `fraction` is in (0, 1]; `classes` is "0-7", "8,9", or a list of class names. InputError says what cannot be read.
-    """
+    `fraction` is in (0, 1]; `classes` is "0-7", "8,9", or a list of class names; `transposed` images, as EMNIST's, are
+    turned. Other greys than white on black are put right, with a warning. InputError says what cannot be read."""
     for kind, value, known in (("dataset", dataset, SOURCES), ("split", split, SPLITS)):
         if value not in known:
             raise InputError(f"{kind} {value!r} is none of {', '.join(known)}")
-    digits = Digits(*SOURCES[dataset].read(Path(root).expanduser(), split))
-    kinds = digits.images.dtype, digits.images.shape[1:], digits.labels.dtype
-    if kinds != (torch.uint8, (1, 28, 28), torch.int64):
-        raise TypeError(f"the reader of {dataset!r} returned {kinds}; see the docstring of sources.py")
+    images, *rest = SOURCES[dataset].read(Path(root).expanduser(), split)
+    images = _put_right(images, dataset if not SOURCES[dataset].needs_root else str(root))
+    digits = Digits(images.transpose(2, 3).contiguous() if transposed else images, *rest)
     if classes is not None:
         digits = digits.select(torch.isin(digits.labels, torch.tensor(_parse_classes(classes, digits.class_names))))
     if len(digits.classes) < 2:
@@ -79,6 +102,27 @@ def load_digits(
     if single := [name for name, members in zip(digits.names, digits.members) if len(members) < SMALLEST_PART]:
         raise InputError(f"class {single[0]!r} has a single image in the {split} split; a pair needs two")
     return digits
+
+
+def _put_right(images: Tensor, where: str) -> Tensor:
+    """White ink on black, in 0 to 255, of uint8 images (N, 1, H, W) that are all in another range or polarity."""
+    borders = torch.cat([images[:, 0, 0], images[:, 0, -1], images[:, 0, :, 0], images[:, 0, :, -1]], 1)
+    top, levels = int(images.max()), np.arange(256.0)
+    if top == 0:
+        raise InputError(f"{where}: all pixels are 0; there is nothing on the images")
+    full = 255 if top >= FAINT else top
+    light = (borders.median(1).values > full / 2).float().mean().item()
+    ground = int(borders.median())
+    if light > 0.5:
+        levels, ground, top = full - levels, full - ground, full - int(images.min())
+    if min(light, 1 - light) > ODD:
+        note(f"{where}: more than {ODD:.0%} of the images have another ground than the rest; make them alike")
+    if full < 255 or light > 0.5 or ground:
+        ink = f"{'dark' if light > 0.5 else 'light'} ink in {images.min()} to {images.max()}"
+        note(f"{where}: {ink} was made white on black, in 0 to 255")
+        levels = ((levels - ground).clip(0) * 255 / max(top - ground, 1)).clip(0, 255)
+        return torch.from_numpy(levels.round().astype(np.uint8)[images.numpy()])
+    return images
 
 
 def _parse_classes(classes: str | Sequence[str | int], names: tuple[str, ...]) -> list[int]:

@@ -2,8 +2,10 @@
 
 import errno
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 WAYS_OUT = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space there, or name another folder")
 WAYS_OUT |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it accessible, or name another folder")
@@ -13,8 +15,24 @@ class InputError(ValueError):
     """A file, option or folder that cannot be used. The message is one line: what, where and the way out."""
 
 
+class InputNote(UserWarning):
+    """What is odd about files or images that can be used, and what was made of it."""
+
+
+def note(message: str) -> None:
+    """Warns of something odd in the input, once; the scripts show it as one line."""
+    warnings.warn(message, InputNote, stacklevel=2)
+
+
 def run_script(main: Callable[[], None]) -> None:
     """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130."""
+    script, usual = Path(sys.argv[0]).name, warnings.formatwarning
+
+    def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> str:
+        told = f"{script}: note: {' '.join(str(message).split())}\n"
+        return told if category is InputNote else usual(message, category, *rest)
+
+    warnings.formatwarning = in_one_line
     try:
         return main()
     except InputError as error:
@@ -25,5 +43,5 @@ def run_script(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(130)
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{script}: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)

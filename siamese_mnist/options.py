@@ -13,6 +13,7 @@ from siamese_mnist.sources import SOURCES, Source
 
 LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
 INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
+FLAG = argparse.BooleanOptionalAction
 
 
 def _option(default: Any, help: str, **rest: Any) -> Any:
@@ -27,6 +28,7 @@ class TrainingOptions:
     data_root: str = _option("data", "the folder of the images, where the dataset needs one", metavar="DIR")
     images_per_class: int | None = _option(None, "train on this many images of each class", **INT)
     fraction: float | None = _option(None, "train on this share of the images", **FLOAT)
+    transposed: bool = _option(False, "turn images whose rows are columns, as EMNIST's", action=FLAG)
     classes: str | None = _option(None, "train on some classes only, such as 0-7 or 3,5", metavar="LIST")
     encoder: str = _option("conv4", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
@@ -35,7 +37,7 @@ class TrainingOptions:
     batch_size: int = _option(250, "images in a batch", **INT)
     lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
     margin: float = _option(2.0, "the distance that a loss with a margin wants between classes", **FLOAT)
-    augment: bool = _option(True, "change images at random, add strangers", action=argparse.BooleanOptionalAction)
+    augment: bool = _option(True, "change images at random, add strangers", action=FLAG)
     seed: int = _option(0, "decides the initial weights, the batches and the augmentation", **INT)
     device: str = _option("auto", "where to compute; auto is CUDA, MPS or CPU", choices=("auto", "cpu", "cuda", "mps"))
 
@@ -63,7 +65,8 @@ class TrainingOptions:
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
             if value != (ENCODERS[self.encoder].lr if option.name == "lr" else option.default):
-                words.append(f"--no-{option.name}" if value is False else f"{as_typed(option.name)} {value}")
+                flag = as_typed(option.name) if value else f"--no-{option.name}"
+                words.append(flag if isinstance(value, bool) else f"{as_typed(option.name)} {value}")
         return " ".join(words)
 
 
@@ -82,7 +85,7 @@ def script_parser(doc: str) -> argparse.ArgumentParser:
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Adds the fields of TrainingOptions; those not given are left out of the parsed namespace."""
     for option in dataclasses.fields(TrainingOptions):
-        default = "" if option.default in (None, True) else f" (default: {option.default})"
+        default = "" if option.default in (None, True, False) else f" (default: {option.default})"
         rest = {**option.metadata, "help": option.metadata["help"] + default, "default": argparse.SUPPRESS}
         parser.add_argument(as_typed(option.name), dest=option.name, **rest)
 
@@ -93,13 +96,17 @@ def add_weights_and_data(parser: argparse.ArgumentParser, meant: str) -> None:
     parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=weights)
     parser.add_argument("--dataset", choices=tuple(SOURCES), help=meant)
     parser.add_argument("--data-root", metavar="DIR", help="the folder of the images (default: as in training)")
+    parser.add_argument("--transposed", action=FLAG, help="turn images, as EMNIST's (default: as in training)")
 
 
-def choose_data(args: argparse.Namespace, default: str, facts: dict[str, Any]) -> tuple[str, str]:
-    """The dataset named, else the default; the folder named, else that of a training (`facts`) on the same dataset."""
+def choose_data(args: argparse.Namespace, default: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The dataset named, else the default; and `load_digits`' root and transposed: those named, else those of a
+    training (`facts`) on the same dataset."""
     dataset = args.dataset or default
     find_source(dataset, args.data_root)
-    return dataset, args.data_root or (facts.get("data_root", "data") if facts.get("dataset") == dataset else "data")
+    same = facts if facts.get("dataset") == dataset else {}
+    transposed = same.get("transposed", False) if args.transposed is None else args.transposed
+    return dataset, {"root": args.data_root or same.get("data_root", "data"), "transposed": transposed}
 
 
 def find_source(dataset: str, root: str | None = None) -> Source:

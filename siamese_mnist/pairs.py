@@ -1,6 +1,7 @@
 """Pairs of images: a fixed set to look at, class-balanced batches to train on, and masks of the pairs in a batch."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,20 +33,26 @@ class PairedDataset(Dataset):
     def __init__(self, digits: Digits, n_pairs: int = 1000, seed: int = 0) -> None:
         self.digits, self.n_pairs, self.seed = digits, n_pairs, seed
         self.members = [members.numpy() for members in digits.members]
+        if n_pairs < 1 or seed < 0:
+            raise InputError(f"{n_pairs} pairs, seed {seed}: at least one pair, and a seed from 0, are needed")
         if len(self.members) < 2 or min(map(len, self.members)) < 2:
             raise InputError("pairs need two classes or more, with two images or more each")
 
     def __len__(self) -> int:
         return self.n_pairs
 
-    def __getitem__(self, index: int) -> tuple[tuple[Tensor, Tensor], int]:
+    def __getitem__(self, index: Any) -> Any:
+        """One pair; of a slice, a list of them."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
         a, b, same = self.indices(index)
         return (self.digits.images[a], self.digits.images[b]), same
 
     def indices(self, index: int) -> tuple[int, int, int]:
         """Returns where the two images of a pair stand in `digits`, and whether they are of the same class (1 or 0)."""
-        if not 0 <= index < self.n_pairs:
+        if not -self.n_pairs <= index < self.n_pairs:
             raise IndexError(f"pair {index} of {self.n_pairs}")
+        index %= self.n_pairs
         random = np.random.default_rng((self.seed, index))
         same = 1 - index % 2
         if same:

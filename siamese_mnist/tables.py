@@ -1,0 +1,161 @@
+"""CSV files of digits: which of them are meant, and their rows as images."""
+
+import gzip
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from textwrap import shorten
+from typing import NamedTuple, TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from siamese_mnist.errors import InputError, note
+from siamese_mnist.listing import Listing, digest, split_by_content
+
+TRAINING = ("mnist_train.csv", "train.csv")
+LABEL_NAMES = ("label", "class", "target", "y")  # In a header, of a column of labels after the pixels.
+LONGEST_LINE = 50_000  # Characters; 785 cells of the longest floats need 20,000.
+PIXELS = 784
+
+
+class Table(NamedTuple):
+    """The cells of a CSV file, uint8 or float32 (rows, columns), and what its first line says of them."""
+
+    cells: np.ndarray
+    header: bool
+    labels_last: bool
+
+
+def list_csv(root: Path) -> Listing:
+    """Rows of a label and 784 pixels in `root`, a file or the folder of mnist_train.csv or train.csv, packed or not.
+
+    The test split is that of mnist_test.csv or test.csv beside it. Labels may be in trainMNISTlabels.csv and
+    testMNISTlabels.csv."""
+    path, test_path = _find(root)
+    images, labels = _read(path, path.with_name("trainMNISTlabels.csv"))
+    if labels is None:
+        raise InputError(f"{path}: has no label column, and trainMNISTlabels.csv is not beside it")
+    names, held_out = tuple("0123456789"), ("test", "val")
+    test_images, test_labels = _read(test_path, path.with_name("testMNISTlabels.csv")) if test_path else (None, None)
+    if test_labels is not None:
+        held_out = ("val",)
+    elif test_path:
+        note(f"{test_path}: has no labels; a tenth of {path} is the test split")
+    digests = np.array([digest(row) for row in images])
+    splits = split_by_content(digests, labels, names, held_out)
+    if test_labels is not None:
+        images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
+        digests = np.concatenate([digests, [digest(row) for row in test_images]])
+        splits = np.concatenate([splits, np.full(len(test_labels), "test")])
+    return Listing(digests, labels, names, splits, lambda index: images[index].reshape(-1, 28, 28))
+
+
+def _find(root: Path) -> tuple[Path, Path | None]:
+    """The file of the training images, and that of the test images, if it is there."""
+    folder, names = (root.parent, (root.name,)) if root.is_file() else (root, TRAINING)
+    there = {path.name.casefold(): path for path in folder.glob("*.csv*")} if folder.is_dir() else {}
+    packed = {name.casefold().removesuffix(".gz"): path for name, path in there.items()} | there
+    train = next((packed[name.casefold()] for name in names if name.casefold() in packed), None)
+    if train is None:
+        held = f"; it has {', '.join(sorted(path.name for path in there.values())[:5])}" if there else ""
+        raise InputError(f"{root}: holds neither {' nor '.join(TRAINING)}{held}; name the file with --data-root")
+    before, training, after = train.name.casefold().removesuffix(".gz").rpartition("train")
+    return train, packed.get(f"{before}test{after}") if training else None
+
+
+def _read(path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images uint8 (N, 784) and labels int64 (N,) of one file, or of two where the first has no labels."""
+    table = _read_table(path, path.stat().st_mtime_ns, (PIXELS, PIXELS + 1))
+    if table.cells.shape[1] == PIXELS:
+        images = _as_bytes(path, table, slice(None))
+        if not labels_path.is_file():
+            return images, None
+        path, table = labels_path, _read_table(labels_path, labels_path.stat().st_mtime_ns, (1,))
+    else:
+        images = _as_bytes(path, table, slice(-1) if table.labels_last else slice(1, None))
+    labels = table.cells[:, -table.labels_last]
+    if len(labels) != len(images):
+        raise InputError(f"{path}: {len(labels)} labels; a column of {len(images)} rows is needed")
+    if (wrong := np.flatnonzero(~np.isin(labels, range(10)))).size:
+        raise InputError(f"{path}: label {labels[wrong[0]]:g} in line {wrong[0] + 1 + table.header} is not 0 to 9")
+    return images, labels.astype(np.int64)
+
+
+@lru_cache(maxsize=4)
+def _read_table(path: Path, modified: int, widths: tuple[int, ...]) -> Table:
+    """Reads a version of a file once. InputError names the line and the column."""
+    for dtype in (np.uint8, np.float32):  # Whole numbers are read twice as fast, and nearly all files have them.
+        try:
+            with _open(path) as file, warnings.catch_warnings():
+                warnings.simplefilter("error")  # NumPy only warns of fractions, and of a file without rows.
+                lines = _lines(path, file)
+                first = next(lines, "")
+                separator = max(",;\t", key=first.count)
+                separator = separator if separator in first else None  # Blanks, or a single column.
+                names = [name.strip(" \"'\r\n").casefold() for name in first.split(separator)]
+                if first and len(names) not in widths:
+                    hint = "; is there a column of row numbers, or a separator at the end?"
+                    hint = hint if len(names) == widths[-1] + 1 else ""
+                    raise InputError(f"{path}: {len(names)} columns where {widths[-1]} are needed{hint}")
+                header = _is_header(names)
+                rows = tqdm(chain([] if header else [first], lines), desc=path.name, unit=" rows", disable=None)
+                cells = np.loadtxt(rows, dtype, delimiter=separator, ndmin=2, quotechar='"', comments=None)
+                return Table(cells, header, header and names[-1] in LABEL_NAMES)
+        except InputError:
+            raise
+        except UserWarning:
+            raise InputError(f"{path}: the file is empty, or holds no rows below its header") from None
+        except (ValueError, EOFError, OSError, zlib.error, Warning) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            reason = str(error)
+    # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
+    reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + header + ('column ' in reason)}", reason)
+    raise InputError(f"{path}: {shorten(reason, 120)}; rows of numbers, in UTF-8, are needed")
+
+
+def _open(path: Path) -> TextIO:
+    return (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig")
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """The lines that are not blank, each of a length that a row can have."""
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), 1):
+        if len(line) == LONGEST_LINE:
+            raise InputError(f"{path}: line {number} has {LONGEST_LINE:,} characters or more; no row of a digit has")
+        if line.strip():
+            yield line
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether no cell could be a pixel row's: none is a number, or the columns are numbered beyond 255."""
+
+    def is_number(cell: str) -> bool:
+        try:
+            return float(cell) is not None
+        except ValueError:
+            return False
+
+    numbered = [str(number) for number in range(len(cells))]
+    return not any(map(is_number, cells)) or (len(cells) > 256 and cells[1:] in (numbered[1:], numbered[:-1]))
+
+
+def _as_bytes(path: Path, table: Table, columns: slice) -> np.ndarray:
+    """Pixels in 0 to 255, whole, or in 0 to 1, as uint8."""
+    pixels = table.cells[:, columns]
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.min() >= 0 and pixels.max() <= 1:
+        note(f"{path}: pixels in 0 to 1 were made 0 to 255")
+        return np.rint(pixels * 255).astype(np.uint8)
+    wrong = np.argwhere(~((pixels >= 0) & (pixels <= 255) & (pixels == np.floor(pixels))))
+    if len(wrong):
+        (row, column), needed = wrong[0], "whole numbers from 0 to 255, or all of them in 0 to 1, are needed"
+        where = f"line {row + 1 + table.header}, column {column + 1 + (columns.start or 0)}"
+        raise InputError(f"{path}: {pixels[row, column]:g} in {where}; {needed}")
+    return pixels.astype(np.uint8)
