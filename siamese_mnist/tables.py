@@ -57,15 +57,16 @@ def list_csv(root: Path) -> Listing:
 
 def _find(root: Path) -> tuple[Path, Path | None]:
     """The file of the training images, and that of the test images, if it is there."""
-    folder, names = (root.parent, (root.name,)) if root.is_file() else (root, TRAINING)
-    there = {path.name.casefold(): path for path in folder.glob("*.csv*")} if folder.is_dir() else {}
-    packed = {name.casefold().removesuffix(".gz"): path for name, path in there.items()} | there
-    train = next((packed[name.casefold()] for name in names if name.casefold() in packed), None)
+    folder = root if root.is_dir() else root.parent
+    there = {path.name.casefold(): path for path in folder.iterdir()} if folder.is_dir() else {}
+    unpacked = {name.removesuffix(".gz"): path for name, path in there.items()} | there
+    train = root if root.is_file() else next((unpacked[name] for name in TRAINING if name in unpacked), None)
     if train is None:
-        held = f"; it has {', '.join(sorted(path.name for path in there.values())[:5])}" if there else ""
+        held = ", ".join(path.name for name, path in sorted(unpacked.items()) if name.endswith(".csv"))
+        held = f" (only {held})" if held and root.is_dir() else ""
         raise InputError(f"{root}: holds neither {' nor '.join(TRAINING)}{held}; name the file with --data-root")
     before, training, after = train.name.casefold().removesuffix(".gz").rpartition("train")
-    return train, packed.get(f"{before}test{after}") if training else None
+    return train, unpacked.get(f"{before}test{after}") if training else None
 
 
 def _read(path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray | None]:

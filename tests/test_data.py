@@ -1,8 +1,3 @@
-import gzip
-import hashlib
-import http.server
-import threading
-
 import numpy as np
 import pytest
 import torch
@@ -15,34 +10,6 @@ from siamese_mnist.listing import SPLITS
 
 def keys(digits):
     return {image.numpy().tobytes() for image in digits.images}
-
-
-def write_idx(path, array, magic):
-    sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(magic.to_bytes(4, "big") + sizes + array.astype(np.uint8).tobytes())
-
-
-@pytest.fixture
-def small_mnist(tmp_path, test_digits):
-    """MNIST's layout with 500 + 500 real digits."""
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for prefix in ("train", "t10k"):
-        write_idx(raw / f"{prefix}-images-idx3-ubyte", test_digits.images[:, 0].numpy(), 0x803)
-        write_idx(raw / f"{prefix}-labels-idx1-ubyte", test_digits.labels.numpy(), 0x801)
-    return tmp_path
-
-
-@pytest.fixture
-def csv_rows(test_digits):
-    order = torch.randperm(len(test_digits), generator=torch.Generator().manual_seed(0))
-    return test_digits.labels[order].numpy(), test_digits.images[order].flatten(1).numpy()
-
-
-def write_kaggle(path, labels, pixels, header=True):
-    names = ",".join(["label", *(f"pixel{i}" for i in range(784))])
-    table = np.concatenate([labels[:, None], pixels], 1)
-    np.savetxt(path, table, "%d", ",", header=names if header else "", comments="")
 
 
 def test_bundled_splits_are_balanced_disjoint_and_have_the_sizes_of_the_table():
@@ -129,132 +96,6 @@ def test_classes_choose_by_name(classes):
 def test_impossible_choices_are_refused(options):
     with pytest.raises(InputError):
         load_digits("bundled", **options)
-
-
-def test_idx_files_come_back_as_written(small_mnist, test_digits):
-    digits = load_digits("mnist", split="test", root=small_mnist)
-    assert torch.equal(digits.images, test_digits.images)
-    assert torch.equal(digits.labels, test_digits.labels)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "long", "labels 10", "few labels", "32 pixels"])
-def test_damaged_idx_files_are_named(small_mnist, damage):
-    raw = small_mnist / "MNIST" / "raw"
-    images, labels = raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"
-    content = {
-        "truncated": lambda: images.write_bytes(images.read_bytes()[:-1]),
-        "empty": lambda: images.write_bytes(b""),
-        "text": lambda: images.write_text("<html>not found</html>"),
-        "long": lambda: images.write_bytes(images.read_bytes() + b"0"),
-        "labels 10": lambda: write_idx(labels, np.full(500, 10), 0x801),
-        "few labels": lambda: write_idx(labels, np.arange(499) % 10, 0x801),
-        "32 pixels": lambda: write_idx(images, np.zeros((500, 32, 32)), 0x803),
-    }
-    content[damage]()
-    with pytest.raises(InputError, match=r"t10k-(images|labels)") as caught:
-        load_digits("mnist", split="test", root=small_mnist)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("works", [True, False])
-def test_download_is_whole_or_nothing(small_mnist, tmp_path_factory, monkeypatch, works):
-    """torchvision's own download, from a server on loopback instead of its mirrors."""
-    from torchvision.datasets import MNIST
-
-    served, root = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("data")
-    resources = []
-    for path in sorted((small_mnist / "MNIST" / "raw").iterdir()):
-        packed = gzip.compress(path.read_bytes())
-        if works or "labels" not in path.name:
-            (served / f"{path.name}.gz").write_bytes(packed)
-        resources.append((f"{path.name}.gz", hashlib.md5(packed).hexdigest()))
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(served))
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-        monkeypatch.setattr(MNIST, "resources", resources)
-        if works:
-            assert len(load_digits("mnist", split="test", root=root)) == 500
-            assert len(list((root / "MNIST" / "raw").iterdir())) == 4
-        else:
-            with pytest.raises(InputError, match="bundled"):
-                load_digits("mnist", split="test", root=root)
-            assert not [path for path in root.rglob("*") if path.is_file() or path.name.startswith(".")]
-        server.shutdown()
-
-
-@pytest.mark.parametrize("layout", ["header", "no header", "two files", "floats"])
-def test_csv_layouts_give_the_same_stratified_splits(tmp_path, csv_rows, layout):
-    labels, pixels = csv_rows
-    if layout == "two files":
-        np.savetxt(tmp_path / "mnist_train.csv", pixels, "%d", ",")
-        np.savetxt(tmp_path / "trainMNISTlabels.csv", labels, "%d")
-    elif layout == "floats":
-        np.savetxt(tmp_path / "mnist_train.csv", np.concatenate([labels[:, None], pixels], 1), delimiter=",")
-    else:
-        write_kaggle(tmp_path / "mnist_train.csv", labels, pixels, header=layout == "header")
-    splits = {split: load_digits("csv", split=split, root=tmp_path) for split in SPLITS}
-    counts = [splits[split].labels.bincount().tolist() for split in SPLITS]
-    assert counts == [[40] * 10, [5] * 10, [5] * 10]
-    truth = {row.tobytes(): label for row, label in zip(pixels, labels, strict=True)}
-    for digits in splits.values():
-        for image, label in zip(digits.images, digits.labels, strict=True):
-            assert truth[image.numpy().tobytes()] == label
-    assert len(set().union(*map(keys, splits.values()))) == 500
-
-
-def test_csv_test_file_is_used_where_it_is(tmp_path, csv_rows):
-    labels, pixels = csv_rows
-    write_kaggle(tmp_path / "mnist_train.csv", labels[:400], pixels[:400])
-    write_kaggle(tmp_path / "mnist_test.csv", labels[400:], pixels[400:])
-    assert keys(load_digits("csv", split="test", root=tmp_path)) == {row.tobytes() for row in pixels[400:]}
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        ("letter", "line 7, column 3"),
-        ("too bright", "line 7, column 3"),
-        ("fraction", "line 7, column 3"),
-        ("missing cells", "line 7"),
-        ("783 columns", "783 columns"),
-        ("label 10", "label 10"),
-        ("empty", "no rows"),
-        ("header only", "no rows"),
-        ("binary", "mnist_train.csv"),
-        ("few labels", "499 labels"),
-        ("no labels", "trainMNISTlabels.csv"),
-    ],
-)
-def test_damaged_csv_files_are_named_with_line_and_column(tmp_path, csv_rows, damage, words):
-    labels, pixels = csv_rows
-    path = tmp_path / "mnist_train.csv"
-    if damage in ("few labels", "no labels"):
-        np.savetxt(path, pixels, "%d", ",")
-        if damage == "few labels":
-            np.savetxt(tmp_path / "trainMNISTlabels.csv", labels[:499], "%d")
-    elif damage == "783 columns":
-        np.savetxt(path, pixels[:, 1:], "%d", ",")
-    else:
-        write_kaggle(path, np.full_like(labels, 10) if damage == "label 10" else labels, pixels)
-        lines = path.read_text().splitlines()
-        cells = lines[6].split(",")
-        cells[2] = {"letter": "O", "too bright": "256", "fraction": "0.5"}.get(damage, cells[2])
-        lines[6] = ",".join(cells[:300] if damage == "missing cells" else cells)
-        lines = {"empty": [], "header only": lines[:1]}.get(damage, lines)
-        path.write_text("\n".join(lines))
-        if damage == "binary":
-            path.write_bytes(bytes(range(256)) * 20)
-    with pytest.raises(InputError, match=words) as caught:
-        load_digits("csv", root=tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_bundled_images_are_none_that_the_mnist_training_sees(mnist_root):

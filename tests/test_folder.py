@@ -1,7 +1,10 @@
 """Folders of one's own images: their splits, their preparation, and what cannot be used."""
 
+import shutil
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from siamese_mnist import InputError, load_digits
@@ -21,22 +24,97 @@ def symbols(tmp_path, test_digits):
 
 def test_folder_images_become_white_on_black_with_their_class_names(symbols):
     digits = {split: load_digits("folder", split=split, root=symbols) for split in SPLITS}
-    assert [digits[split].labels.bincount().tolist() for split in SPLITS] == [[8, 8], [2, 2], [2, 2]]
+    assert sum(digits[split].labels.bincount() for split in SPLITS).tolist() == [12, 12]
+    assert min(digits[split].labels.bincount().min() for split in SPLITS) >= 2
     assert digits["train"].class_names == ("circle", "line")
     assert digits["train"].images[:, :, 0].float().mean() < 5
     assert digits["train"].images.amax() > 200
     assert load_digits("folder", root=symbols, classes="line,circle").classes == [0, 1]
 
 
-def test_folder_with_its_own_splits_uses_them(symbols, tmp_path_factory):
+@pytest.mark.parametrize(
+    "splits",
+    [
+        ("train", "val", "test"),
+        ("Train", "Val", "Test"),
+        ("training", "validation", "testing"),
+        ("TRAIN", "valid", "test"),
+    ],
+)
+def test_folder_with_its_own_splits_uses_them(symbols, tmp_path_factory, splits):
     root = tmp_path_factory.mktemp("split")
-    for split in SPLITS:
-        for name in ("circle", "line"):
-            (root / split / name).mkdir(parents=True)
     for number, path in enumerate(sorted(symbols.rglob("*.png"))):
-        path.rename(root / SPLITS[number % 3] / path.parent.name / path.name)
+        (root / splits[number % 3] / path.parent.name).mkdir(parents=True, exist_ok=True)
+        path.rename(root / splits[number % 3] / path.parent.name / path.name)
     for split in SPLITS:
-        assert load_digits("folder", split=split, root=root).labels.bincount().tolist() == [4, 4]
+        digits = load_digits("folder", split=split, root=root)
+        assert digits.labels.bincount().tolist() == [4, 4]
+        assert digits.class_names == ("circle", "line")
+
+
+def test_a_test_folder_beside_the_classes_is_the_test_split(symbols):
+    for name in ("circle", "line"):
+        (symbols / "test" / name).mkdir(parents=True)
+        for path in sorted((symbols / name).iterdir())[:4]:
+            path.rename(symbols / "test" / name / path.name)
+    sizes = [load_digits("folder", split=split, root=symbols).labels.bincount().tolist() for split in SPLITS]
+    assert sizes == [[6, 6], [2, 2], [4, 4]]
+
+
+def test_each_folder_that_holds_images_is_a_class_named_by_its_path(tmp_path, symbols):
+    for alphabet in ("Balinese", "Latin"):
+        shutil.copytree(symbols / "circle", symbols / alphabet / "character01")
+    digits = load_digits("folder", root=symbols)
+    assert digits.class_names == ("Balinese/character01", "Latin/character01", "circle", "line")
+
+
+def test_what_systems_and_editors_leave_behind_is_no_image_and_no_class(symbols):
+    before = load_digits("folder", root=symbols)
+    shutil.copytree(symbols / "circle", symbols / "circle" / ".ipynb_checkpoints")
+    shutil.copytree(symbols / "line", symbols / "__MACOSX" / "line")
+    for name in ("._3.png", ".DS_Store", "Thumbs.db"):
+        (symbols / "line" / name).write_text("no image")
+    after = load_digits("folder", root=symbols)
+    assert after.class_names == before.class_names
+    assert torch.equal(after.images, before.images)
+
+
+def test_links_odd_files_and_empty_folders_are_told(symbols):
+    before = load_digits("folder", root=symbols)
+    (symbols / "circle" / "up").symlink_to(symbols)
+    (symbols / "line" / "notes.txt").write_text("mine")
+    (symbols / "star").mkdir()
+    with pytest.warns(UserWarning, match="left out") as told:
+        after = load_digits("folder", root=symbols)
+    assert torch.equal(after.images, before.images)
+    text = " ".join(str(each.message) for each in told)
+    assert all(name in text for name in ("circle/up", "line/notes.txt", "star"))
+
+
+def test_images_of_several_formats_are_read(symbols):
+    for format in ("gif", "bmp", "jpg", "webp", "tiff"):
+        for path in sorted((symbols / "line").glob("*.png"))[:2]:
+            Image.open(path).save(path.with_suffix(f".{format.upper()}"))
+    assert sum(len(load_digits("folder", split=split, root=symbols)) for split in SPLITS) == 34
+
+
+@pytest.mark.parametrize("copied", ["circle/more", "archive/train/circle", "test", "dev/dev", "train/circle"])
+def test_folders_whose_meaning_is_not_clear_are_refused(symbols, copied):
+    shutil.copytree(symbols / "circle", symbols / copied)
+    with pytest.raises(InputError, match=copied.split("/")[0]) as caught:
+        load_digits("folder", root=symbols)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_grows_moves_no_image_into_its_test_split(symbols):
+    def digests(split):
+        return set(load_digits("folder", split=split, root=symbols).digests.tolist())
+
+    trained = digests("train")
+    shutil.copytree(symbols / "circle", symbols / "ring")
+    Image.open(symbols / "line" / "3.png").rotate(5, fillcolor=255).save(symbols / "line" / "0000.png")
+    assert not trained & digests("test")
+    assert trained < digests("train") | digests("val")
 
 
 def test_a_range_of_numbers_goes_by_their_values_though_folders_are_sorted_as_text(tmp_path, test_digits):

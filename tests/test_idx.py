@@ -1,0 +1,161 @@
+"""MNIST's IDX files: wherever they lie, packed or not, whole or damaged."""
+
+import gzip
+import hashlib
+import http.server
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from siamese_mnist import InputError, load_digits
+from siamese_mnist.listing import SPLITS
+
+
+def write_idx(path, array, magic):
+    sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(magic.to_bytes(4, "big") + sizes + array.astype(np.uint8).tobytes())
+
+
+@pytest.fixture
+def small_mnist(tmp_path, test_digits):
+    """MNIST's layout with 500 + 500 real digits."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix in ("train", "t10k"):
+        write_idx(raw / f"{prefix}-images-idx3-ubyte", test_digits.images[:, 0].numpy(), 0x803)
+        write_idx(raw / f"{prefix}-labels-idx1-ubyte", test_digits.labels.numpy(), 0x801)
+    return tmp_path
+
+
+def test_idx_files_come_back_as_written(small_mnist, test_digits):
+    digits = load_digits("mnist", split="test", root=small_mnist)
+    assert torch.equal(digits.images, test_digits.images)
+    assert torch.equal(digits.labels, test_digits.labels)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "long", "labels 10", "few labels", "32 pixels"])
+def test_damaged_idx_files_are_named(small_mnist, damage):
+    raw = small_mnist / "MNIST" / "raw"
+    images, labels = raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"
+    content = {
+        "truncated": lambda: images.write_bytes(images.read_bytes()[:-1]),
+        "empty": lambda: images.write_bytes(b""),
+        "text": lambda: images.write_text("<html>not found</html>"),
+        "long": lambda: images.write_bytes(images.read_bytes() + b"0"),
+        "labels 10": lambda: write_idx(labels, np.full(500, 10), 0x801),
+        "few labels": lambda: write_idx(labels, np.arange(499) % 10, 0x801),
+        "32 pixels": lambda: write_idx(images, np.zeros((500, 32, 32)), 0x803),
+    }
+    content[damage]()
+    with pytest.raises(InputError, match=r"t10k-(images|labels)") as caught:
+        load_digits("mnist", split="test", root=small_mnist)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_download_is_whole_or_nothing(small_mnist, tmp_path_factory, monkeypatch, works):
+    """torchvision's own download, from a server on loopback instead of its mirrors."""
+    from torchvision.datasets import MNIST
+
+    served, root = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("data")
+    resources = []
+    for path in sorted((small_mnist / "MNIST" / "raw").iterdir()):
+        packed = gzip.compress(path.read_bytes())
+        if works or "labels" not in path.name:
+            (served / f"{path.name}.gz").write_bytes(packed)
+        resources.append((f"{path.name}.gz", hashlib.md5(packed).hexdigest()))
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(served))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        monkeypatch.setattr(MNIST, "resources", resources)
+        if works:
+            assert len(load_digits("mnist", split="test", root=root)) == 500
+            assert len(list((root / "MNIST" / "raw").iterdir())) == 4
+        else:
+            with pytest.raises(InputError, match="bundled"):
+                load_digits("mnist", split="test", root=root)
+            assert not [path for path in root.rglob("*") if path.is_file() or path.name.startswith(".")]
+        server.shutdown()
+
+
+LAYOUTS = {
+    "flat": ("", "{}-{}-idx{}-ubyte", ""),
+    "packed": ("", "{}-{}-idx{}-ubyte.gz", ""),
+    "with dots": ("", "{}-{}.idx{}-ubyte", ""),
+    "the folder MNIST": ("MNIST/raw", "{}-{}-idx{}-ubyte", "MNIST"),
+    "the folder raw": ("MNIST/raw", "{}-{}-idx{}-ubyte.gz", "MNIST/raw"),
+    "a file": ("", "{}-{}-idx{}-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_files_are_used_where_they_lie(small_mnist, tmp_path_factory, test_digits, no_network, layout):
+    folder, name, named = LAYOUTS[layout]
+    root = tmp_path_factory.mktemp("root")
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for path in (small_mnist / "MNIST" / "raw").iterdir():
+        prefix, kind, n, _ = path.name.split("-")
+        content, new = path.read_bytes(), root / folder / name.format(prefix, kind, n.removeprefix("idx"))
+        new.write_bytes(gzip.compress(content) if new.suffix == ".gz" else content)
+    assert torch.equal(load_digits("mnist", split="test", root=root / named).images, test_digits.images)
+
+
+def test_a_missing_file_is_named_and_a_wrong_folder_left_as_it_was(small_mnist, tmp_path_factory, no_network):
+    raw, wrong = small_mnist / "MNIST" / "raw", tmp_path_factory.mktemp("wrong")
+    (raw / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(InputError, match="t10k-labels-idx1-ubyte"):
+        load_digits("mnist", split="test", root=raw)
+    for root in (wrong, wrong / "none" / "deeper"):
+        with pytest.raises(InputError, match=r"t10k.*bundled"):
+            load_digits("mnist", split="test", root=root)
+    assert not list(wrong.iterdir())
+
+
+@pytest.mark.parametrize("order", ["as it is", "by label"])
+def test_a_set_of_one_s_own_has_all_classes_in_each_split(small_mnist, train_digits, order):
+    digits = train_digits.at_most(100)
+    digits = digits.select(digits.labels.argsort(stable=True)) if order == "by label" else digits
+    raw = small_mnist / "MNIST" / "raw"
+    write_idx(raw / "train-images-idx3-ubyte", digits.images[:, 0].numpy(), 0x803)
+    write_idx(raw / "train-labels-idx1-ubyte", digits.labels.numpy(), 0x801)
+    train, val, test = (load_digits("mnist", split=split, root=small_mnist) for split in SPLITS)
+    assert [part.labels.bincount().tolist() for part in (train, val, test)] == [[90] * 10, [10] * 10, [50] * 10]
+    assert torch.equal(torch.cat([train.images, val.images]).sum(0), digits.images.sum(0))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda images: 255 - images, lambda images: (images > 127) * 1, lambda images: 200 - images * 0.6]
+)
+def test_images_in_other_greys_are_put_right_and_it_is_said(small_mnist, test_digits, change):
+    images = test_digits.images[:, 0].numpy()
+    write_idx(small_mnist / "MNIST" / "raw" / "t10k-images-idx3-ubyte", change(images), 0x803)
+    with pytest.warns(UserWarning, match="white on black"):
+        digits = load_digits("mnist", split="test", root=small_mnist)
+    assert digits.images.min() == 0
+    assert digits.images.max() == 255
+    assert np.corrcoef(digits.images.flatten(), test_digits.images.flatten())[0, 1] > 0.95
+
+
+def test_images_of_both_polarities_are_told(small_mnist, test_digits):
+    images = test_digits.images[:, 0].numpy().copy()
+    images[::5] = 255 - images[::5]
+    write_idx(small_mnist / "MNIST" / "raw" / "t10k-images-idx3-ubyte", images, 0x803)
+    with pytest.warns(UserWarning, match="ground"):
+        load_digits("mnist", split="test", root=small_mnist)
+
+
+def test_transposed_images_are_turned(small_mnist, test_digits):
+    images = test_digits.images[:, 0].numpy().transpose(0, 2, 1)
+    write_idx(small_mnist / "MNIST" / "raw" / "t10k-images-idx3-ubyte", images, 0x803)
+    digits = load_digits("mnist", split="test", root=small_mnist, transposed=True)
+    assert torch.equal(digits.images, test_digits.images)
