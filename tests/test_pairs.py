@@ -56,6 +56,27 @@ def test_by_default_there_are_1000_pairs_of_seed_0(train_digits):
     assert list(map(pairs.indices, range(len(pairs)))) == list(map(same.indices, range(1000)))
 
 
+def test_pairs_are_indexed_as_sequences_are(train_digits):
+    pairs = PairedDataset(train_digits, n_pairs=50)
+    every = list(pairs)
+    for index, one in ((-1, every[49]), (-50, every[0]), (torch.tensor(7), every[7]), (np.int64(8), every[8])):
+        (a, b), same = pairs[index]
+        assert torch.equal(a, one[0][0])
+        assert torch.equal(b, one[0][1])
+        assert same == one[1]
+    assert [same for _, same in pairs[2:5]] == [1, 0, 1]
+    assert torch.equal(pairs[4:1:-2][1][0][0], every[2][0][0])
+    for index in (50, -51):
+        with pytest.raises(IndexError):
+            pairs[index]
+
+
+@pytest.mark.parametrize("options", [{"n_pairs": 0}, {"n_pairs": -3}, {"seed": -1}])
+def test_no_pairs_are_refused(train_digits, options):
+    with pytest.raises(InputError):
+        PairedDataset(train_digits, **options)
+
+
 def test_the_dataset_ends(train_digits):
     pairs = PairedDataset(train_digits, n_pairs=3)
     assert len(list(pairs)) == 3
@@ -82,7 +103,9 @@ def test_batches_are_balanced_and_an_epoch_sees_every_image_once(train_digits):
 
 def test_batches_of_uneven_and_many_classes_hold_no_image_twice():
     labels = torch.repeat_interleave(torch.arange(60), torch.arange(60) % 9 + 2)
-    batches = BalancedBatches(Digits(torch.zeros(len(labels), 1), labels, tuple(map(str, range(60)))), 64, seed=0)
+    batches = BalancedBatches(
+        Digits(torch.zeros(len(labels), 1, 28, 28, dtype=torch.uint8), labels, tuple(map(str, range(60)))), 64, seed=0
+    )
     for index in batches:
         assert len(index.unique()) == len(index)
         counts = labels[index].bincount()

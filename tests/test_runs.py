@@ -5,15 +5,19 @@ import os
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import evaluate
 from siamese_mnist import InputError
 from siamese_mnist.files import mend_folder, write_folder
+from siamese_mnist.listing import Listing
 from siamese_mnist.options import TrainingOptions
-from siamese_mnist.runs import Run, best_epoch, evaluation_folder, find_weights
+from siamese_mnist.runs import Run, best_epoch, describe_changes, evaluation_folder, find_weights
 
 
 def fill_with(text):
@@ -133,6 +137,27 @@ def test_a_run_goes_on_with_its_own_options_alone(tmp_path, test_digits):
     assert Run.resume(str(tmp_path / "run"), {"encoder": "conv2"}).options == options
     with pytest.raises(InputError, match=r"--lr 0\.5: the run began with 0\.02"):
         Run.resume(str(tmp_path / "run"), {"lr": 0.5})
+
+
+def test_it_is_said_which_images_of_the_training_are_missing_relabelled_or_measured(tmp_path, test_digits):
+    digests = np.arange(500)
+    splits = np.where(digests % 10 == 0, "test", "train")
+    listing = Listing(digests, test_digits.labels.numpy(), tuple("0123456789"), splits, lambda index: index)
+    learned = np.flatnonzero(splits == "train")
+    trained = replace(test_digits.select(learned), digests=torch.from_numpy(digests[learned]))
+    Run.new(str(tmp_path / "run"), TrainingOptions()).begin(trained)
+    best = str(tmp_path / "run" / "best")
+    assert describe_changes(best, listing, "test") == ""
+    assert describe_changes(str(tmp_path / "others"), listing, "test") == ""
+    moved = np.where(np.isin(digests, learned[:3]), "test", splits)
+    assert "450 images of the training, 3 are in the test split" in describe_changes(
+        best, listing._replace(splits=moved), "test"
+    )
+    kept = digests != learned[5]
+    fewer = Listing(digests[kept], listing.labels[kept], listing.names, splits[kept], listing.load)
+    assert "1 are missing" in describe_changes(best, fewer, "test")
+    relabelled = np.where(np.isin(digests, learned[:7]), 9, listing.labels)
+    assert "7 are of another class" in describe_changes(best, listing._replace(labels=relabelled), "test")
 
 
 def test_options_come_back_from_the_command_that_they_tell():
