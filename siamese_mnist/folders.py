@@ -45,7 +45,7 @@ def list_folder(root: Path) -> Listing:
         bar = tqdm(index, desc="images", unit="image", disable=None)
         return np.stack([_read_image(paths[i]) for i in bar])
 
-    return Listing(digests, labels, names, split, load)
+    return Listing(root, digests, labels, names, split, load)
 
 
 def _find_images(root: Path) -> tuple[dict[Parts, list[Path]], list[str]]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_mnist.errors import InputError
+from siamese_mnist.errors import InputError, note
 
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.1  # The share of a class that goes to each held-out split.
@@ -27,6 +28,7 @@ class Arrays(NamedTuple):
 class Listing(NamedTuple):
     """All N images of a source, in every split, before any of them is loaded."""
 
+    root: Path
     digests: np.ndarray  # int64 (N,)
     labels: np.ndarray  # int64 (N,)
     names: tuple[str, ...]
@@ -34,7 +36,12 @@ class Listing(NamedTuple):
     load: Callable[[np.ndarray], np.ndarray]  # uint8 (n, 28, 28) of indices (n,)
 
     def read(self, split: str) -> Arrays:
-        """Loads the images of one split."""
+        """Loads the images of one split. Warns of images that stand in two classes, or in both train and test."""
+        in_two = len(set(zip(self.digests.tolist(), self.labels.tolist()))) - len(np.unique(self.digests))
+        in_both = len(np.intersect1d(*(self.digests[self.splits == part] for part in ("train", "test"))))
+        for number, where in ((in_two, "more than one class"), (in_both, "both the train and the test split")):
+            if number:
+                note(f"{self.root}: {number} image{'s' * (number > 1)} in {where}")
         index = np.flatnonzero(self.splits == split)
         labels, digests = (torch.from_numpy(values[index]) for values in (self.labels, self.digests))
         return Arrays(torch.from_numpy(self.load(index))[:, None], labels, self.names, digests)

@@ -128,12 +128,12 @@ def describe_changes(weights: str, listing: Listing, split: str) -> str:
     now = set(zip(listing.digests.tolist(), (listing.names[label] for label in listing.labels.tolist())))
     digests, measured = dict(now), set(listing.digests[listing.splits == split].tolist())
     numbers = {
-        "missing there": sum(digest not in digests for digest, _ in trained),
-        "of another class now": sum(each not in now and each[0] in digests for each in trained),
+        "missing now": sum(digest not in digests for digest, _ in trained),
+        "of another class": sum(each not in now and each[0] in digests for each in trained),
         f"in the {split} split": sum(digest in measured for digest, _ in trained),
     }
-    told = " and ".join(f"{number:,} are {what}" for what, number in numbers.items() if number)
-    return f"Of the {len(trained):,} images of the training, {told}: the metrics may be too good." if told else ""
+    told = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
+    return f"Of the {len(trained):,} images of the training: {told}; the metrics may be too good." if told else ""
 
 
 def evaluation_folder(weights: str) -> Path:

@@ -52,7 +52,7 @@ def list_csv(root: Path) -> Listing:
         images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
         digests = np.concatenate([digests, [digest(row) for row in test_images]])
         splits = np.concatenate([splits, np.full(len(test_labels), "test")])
-    return Listing(digests, labels, names, splits, lambda index: images[index].reshape(-1, 28, 28))
+    return Listing(path, digests, labels, names, splits, lambda index: images[index].reshape(-1, 28, 28))
 
 
 def _find(root: Path) -> tuple[Path, Path | None]:
@@ -71,12 +71,12 @@ def _find(root: Path) -> tuple[Path, Path | None]:
 
 def _read(path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Images uint8 (N, 784) and labels int64 (N,) of one file, or of two where the first has no labels."""
-    table = _read_table(path, path.stat().st_mtime_ns, (PIXELS, PIXELS + 1))
+    table = _read_table(path, _version(path), (PIXELS, PIXELS + 1))
     if table.cells.shape[1] == PIXELS:
         images = _as_bytes(path, table, slice(None))
         if not labels_path.is_file():
             return images, None
-        path, table = labels_path, _read_table(labels_path, labels_path.stat().st_mtime_ns, (1,))
+        path, table = labels_path, _read_table(labels_path, _version(labels_path), (1,))
     else:
         images = _as_bytes(path, table, slice(-1) if table.labels_last else slice(1, None))
     labels = table.cells[:, -table.labels_last]
@@ -87,8 +87,12 @@ def _read(path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray | None]
     return images, labels.astype(np.int64)
 
 
+def _version(path: Path) -> tuple[int, int]:
+    return path.stat().st_mtime_ns, path.stat().st_size
+
+
 @lru_cache(maxsize=4)
-def _read_table(path: Path, modified: int, widths: tuple[int, ...]) -> Table:
+def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -> Table:
     """Reads a version of a file once. InputError names the line and the column."""
     for dtype in (np.uint8, np.float32):  # Whole numbers are read twice as fast, and nearly all files have them.
         try:

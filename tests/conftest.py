@@ -181,6 +181,12 @@ def browser():
         browser.close()
 
 
+def write_idx(path, array, magic):
+    """An IDX file of unsigned bytes; its magic number is 0x803 for images, 0x801 for labels."""
+    sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(magic.to_bytes(4, "big") + sizes + array.astype(np.uint8).tobytes())
+
+
 def as_png(image) -> bytes:
     """A PIL image as the content of a PNG file."""
     file = io.BytesIO()

@@ -12,13 +12,18 @@ from siamese_mnist.drawing import fit_image, prepare_drawing
 from siamese_mnist.listing import SPLITS
 
 
+def write_class(folder, digits, label):
+    """Twelve images of a digit as dark ink on white paper, twice their size."""
+    folder.mkdir(parents=True)
+    for number, image in enumerate(digits.images[digits.labels == label][:12, 0]):
+        Image.fromarray(255 - image.numpy()).resize((56, 56)).save(folder / f"{number}.png")
+
+
 @pytest.fixture
 def symbols(tmp_path, test_digits):
-    """A folder of two classes, twelve images each: digits as dark ink on white paper, twice their size."""
-    for name, label in (("circle", 0), ("line", 1)):
-        (tmp_path / name).mkdir()
-        for number, image in enumerate(test_digits.images[test_digits.labels == label][:12, 0]):
-            Image.fromarray(255 - image.numpy()).resize((56, 56)).save(tmp_path / name / f"{number}.png")
+    """A folder of two classes."""
+    write_class(tmp_path / "circle", test_digits, 0)
+    write_class(tmp_path / "line", test_digits, 1)
     return tmp_path
 
 
@@ -61,9 +66,9 @@ def test_a_test_folder_beside_the_classes_is_the_test_split(symbols):
     assert sizes == [[6, 6], [2, 2], [4, 4]]
 
 
-def test_each_folder_that_holds_images_is_a_class_named_by_its_path(tmp_path, symbols):
-    for alphabet in ("Balinese", "Latin"):
-        shutil.copytree(symbols / "circle", symbols / alphabet / "character01")
+def test_each_folder_that_holds_images_is_a_class_named_by_its_path(symbols, test_digits):
+    for label, alphabet in ((2, "Balinese"), (3, "Latin")):
+        write_class(symbols / alphabet / "character01", test_digits, label)
     digits = load_digits("folder", root=symbols)
     assert digits.class_names == ("Balinese/character01", "Latin/character01", "circle", "line")
 
@@ -91,6 +96,20 @@ def test_links_odd_files_and_empty_folders_are_told(symbols):
     assert all(name in text for name in ("circle/up", "line/notes.txt", "star"))
 
 
+def test_an_image_in_two_classes_or_splits_is_told(symbols):
+    shutil.copy(symbols / "circle" / "3.png", symbols / "line" / "copy.png")
+    with pytest.warns(UserWarning, match="1 image in more than one class"):
+        load_digits("folder", root=symbols)
+    (symbols / "line" / "copy.png").unlink()
+    for split in ("train", "test"):
+        shutil.copytree(symbols / "line", symbols / split / "line")
+        shutil.copytree(symbols / "circle", symbols / split / "circle")
+    for name in ("line", "circle"):
+        shutil.rmtree(symbols / name)
+    with pytest.warns(UserWarning, match="both the train and the test"):
+        load_digits("folder", root=symbols)
+
+
 def test_images_of_several_formats_are_read(symbols):
     for format in ("gif", "bmp", "jpg", "webp", "tiff"):
         for path in sorted((symbols / "line").glob("*.png"))[:2]:
@@ -106,12 +125,12 @@ def test_folders_whose_meaning_is_not_clear_are_refused(symbols, copied):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_grows_moves_no_image_into_its_test_split(symbols):
+def test_a_folder_that_grows_moves_no_image_into_its_test_split(symbols, test_digits):
     def digests(split):
         return set(load_digits("folder", split=split, root=symbols).digests.tolist())
 
     trained = digests("train")
-    shutil.copytree(symbols / "circle", symbols / "ring")
+    write_class(symbols / "square", test_digits, 2)
     Image.open(symbols / "line" / "3.png").rotate(5, fillcolor=255).save(symbols / "line" / "0000.png")
     assert not trained & digests("test")
     assert trained < digests("train") | digests("val")
@@ -121,7 +140,9 @@ def test_a_range_of_numbers_goes_by_their_values_though_folders_are_sorted_as_te
     for number in range(1, 13):
         (tmp_path / str(number)).mkdir()
         for index in range(6):
-            Image.fromarray(test_digits.images[index, 0].numpy()).save(tmp_path / str(number) / f"{index}.png")
+            Image.fromarray(test_digits.images[6 * number + index, 0].numpy()).save(
+                tmp_path / str(number) / f"{index}.png"
+            )
     digits = load_digits("folder", root=tmp_path, classes="2-11")
     assert {digits.class_names[label] for label in digits.classes} == {str(number) for number in range(2, 12)}
 

@@ -8,14 +8,10 @@ import threading
 import numpy as np
 import pytest
 import torch
+from conftest import write_idx
 
 from siamese_mnist import InputError, load_digits
 from siamese_mnist.listing import SPLITS
-
-
-def write_idx(path, array, magic):
-    sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(magic.to_bytes(4, "big") + sizes + array.astype(np.uint8).tobytes())
 
 
 @pytest.fixture

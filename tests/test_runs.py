@@ -142,7 +142,7 @@ def test_a_run_goes_on_with_its_own_options_alone(tmp_path, test_digits):
 def test_it_is_said_which_images_of_the_training_are_missing_relabelled_or_measured(tmp_path, test_digits):
     digests = np.arange(500)
     splits = np.where(digests % 10 == 0, "test", "train")
-    listing = Listing(digests, test_digits.labels.numpy(), tuple("0123456789"), splits, lambda index: index)
+    listing = Listing(tmp_path, digests, test_digits.labels.numpy(), tuple("0123456789"), splits, lambda index: index)
     learned = np.flatnonzero(splits == "train")
     trained = replace(test_digits.select(learned), digests=torch.from_numpy(digests[learned]))
     Run.new(str(tmp_path / "run"), TrainingOptions()).begin(trained)
@@ -150,14 +150,14 @@ def test_it_is_said_which_images_of_the_training_are_missing_relabelled_or_measu
     assert describe_changes(best, listing, "test") == ""
     assert describe_changes(str(tmp_path / "others"), listing, "test") == ""
     moved = np.where(np.isin(digests, learned[:3]), "test", splits)
-    assert "450 images of the training, 3 are in the test split" in describe_changes(
+    assert "450 images of the training: 3 in the test split" in describe_changes(
         best, listing._replace(splits=moved), "test"
     )
     kept = digests != learned[5]
-    fewer = Listing(digests[kept], listing.labels[kept], listing.names, splits[kept], listing.load)
-    assert "1 are missing" in describe_changes(best, fewer, "test")
+    fewer = Listing(tmp_path, digests[kept], listing.labels[kept], listing.names, splits[kept], listing.load)
+    assert "1 missing" in describe_changes(best, fewer, "test")
     relabelled = np.where(np.isin(digests, learned[:7]), 9, listing.labels)
-    assert "7 are of another class" in describe_changes(best, listing._replace(labels=relabelled), "test")
+    assert "7 of another class" in describe_changes(best, listing._replace(labels=relabelled), "test")
 
 
 def test_options_come_back_from_the_command_that_they_tell():

@@ -1,0 +1,141 @@
+"""Damaged files of every kind: each is read, or refused in one line; nothing else is raised, and nothing written."""
+
+import gzip
+import io
+import itertools
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+from conftest import write_idx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from siamese_mnist import InputError, SiameseNetwork, load_digits
+from siamese_mnist.errors import InputNote
+from siamese_mnist.page.sketchpad import open_image, prepare_sketch
+
+MUTANTS = settings(max_examples=300, deadline=None, database=None, derandomize=True)
+PIECES = (b"", b"\0", b"\xff", b"\n", b",", b"-1", b"1e999", b"NaN", b'"', b"{}", b"[", b"null", b"9" * 400, b"\0" * 64)
+REST = 40  # An edit of this length takes all that follows.
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, REST), st.sampled_from(PIECES) | st.binary(max_size=8)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def mutate(content, edits):
+    for where, length, piece in edits:
+        at = int(where * len(content))
+        content = content[:at] + piece + (content[at + length :] if length < REST else b"")
+    return content
+
+
+def assert_one_line(refusal):
+    assert "\n" not in str(refusal)
+    assert len(str(refusal)) < 600
+
+
+def try_mutants(folders, original, name, call):
+    """Puts 300 mutants of a file into copies of the folder that it lies in, and calls `call` with the folder."""
+    content = (original / name).read_bytes()
+
+    @MUTANTS
+    @given(EDITS)
+    def check(edits):
+        folder = next(folders)
+        shutil.copytree(original, folder)
+        (folder / name).write_bytes(mutate(content, edits))
+        before = sorted(folder.rglob("*"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", InputNote)
+            try:
+                call(folder)
+            except InputError as refusal:
+                assert_one_line(refusal)
+        assert sorted(folder.rglob("*")) == before
+        shutil.rmtree(folder)
+
+    check()
+
+
+@pytest.fixture(scope="module")
+def few_digits(train_digits):
+    return train_digits.at_most(8)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return (tmp_path / f"mutant {number}" for number in itertools.count())
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
+def test_csv(few_digits, folders, tmp_path, name):
+    rows = few_digits.images.flatten(1).tolist()
+    lines = ["label," + ",".join(f"pixel{i}" for i in range(784))]
+    lines += [",".join(map(str, [label, *row])) for label, row in zip(few_digits.labels.tolist(), rows, strict=True)]
+    content = "\n".join(lines).encode()
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    try_mutants(folders, tmp_path / "csv", name, lambda folder: load_digits("csv", root=folder))
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "train-images-idx3-ubyte.gz"])
+def test_idx(few_digits, folders, tmp_path, name, no_network):
+    (tmp_path / "idx").mkdir()
+    write_idx(tmp_path / "idx" / "train-images-idx3-ubyte", few_digits.images[:, 0].numpy(), 0x803)
+    write_idx(tmp_path / "idx" / "train-labels-idx1-ubyte", few_digits.labels.numpy(), 0x801)
+    if name.endswith(".gz"):
+        path = tmp_path / "idx" / name.removesuffix(".gz")
+        path.with_name(name).write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    try_mutants(folders, tmp_path / "idx", name, lambda folder: load_digits("mnist", root=folder))
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "gif", "bmp", "tiff", "webp", "ppm"])
+def test_images_in_folders(few_digits, folders, tmp_path, format):
+    for index, (image, label) in enumerate(few_digits.select(few_digits.labels < 2)):
+        (tmp_path / "classes" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(tmp_path / "classes" / str(label) / f"{index}.png")
+    drawing = Image.fromarray(255 - few_digits.images[30, 0].numpy()).resize((56, 56))
+    drawing.save(tmp_path / "classes" / "1" / f"drawing.{format}")
+    try_mutants(folders, tmp_path / "classes", f"1/drawing.{format}", lambda folder: load_digits("folder", root=folder))
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "gif"])
+def test_uploads(few_digits, folders, tmp_path, format):
+    (tmp_path / "upload").mkdir()
+    Image.fromarray(few_digits.images[30, 0].numpy()).save(tmp_path / "upload" / "image", format)
+    try_mutants(folders, tmp_path / "upload", "image", lambda folder: open_image(folder / "image").close())
+
+
+def test_sketches(few_digits, folders, tmp_path):
+    (tmp_path / "sketch").mkdir()
+    file = io.BytesIO()
+    Image.fromarray(few_digits.images[30, 0].numpy()).resize((280, 280)).save(file, "PNG")
+    from siamese_mnist.page.markup import data_url
+
+    (tmp_path / "sketch" / "url").write_text(data_url(few_digits.images[30]))
+    try_mutants(
+        folders, tmp_path / "sketch", "url", lambda folder: prepare_sketch((folder / "url").read_text("latin-1"))
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_weights(folders, tmp_path, name):
+    SiameseNetwork("conv2", "distance").save_pretrained(tmp_path / "weights")
+
+    def load(folder):
+        model = SiameseNetwork.from_pretrained(folder)
+        assert all(parameter.isfinite().all() for parameter in model.parameters())
+        assert np.isfinite([model.threshold, model.rejection_threshold, *model.calibration]).all()
+
+    try_mutants(folders, tmp_path / "weights", name, load)
+
+
+@pytest.mark.parametrize("name", ["config.json", "state.pt", "images.csv"])
+def test_runs(folders, tmp_path, few_digits, name): ...
