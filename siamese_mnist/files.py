@@ -1,9 +1,24 @@
-"""Writing that leaves either the old thing or the new one, never half of either."""
+"""Writing that leaves either the old thing or the new one, never half of either; reading that names what is damaged."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from siamese_mnist.errors import InputError
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds. InputError if it holds anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no JSON ({error}); restore or remove it") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds {found!r:.40}, not a JSON object; restore or remove it")
+    return found
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
