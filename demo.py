@@ -4,17 +4,21 @@ python demo.py                                     the newest run's weights, ref
 python demo.py runs/NAME --dataset mnist --data-root data
 """
 
+from siamese_mnist.errors import end_quietly_while_loading
+
+if __name__ == "__main__":
+    end_quietly_while_loading()
+
 import argparse
-import json
 import os
 import time
-from pathlib import Path
 
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.errors import run_script
+from siamese_mnist.errors import command, run_script
+from siamese_mnist.files import read_object
 from siamese_mnist.matching import Matcher
 from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
-from siamese_mnist.runs import evaluation_folder, find_weights
+from siamese_mnist.runs import METRICS, evaluation_folder, find_weights
 from siamese_mnist.sources import DIGIT_NAMES
 
 CANDIDATES = 50  # References are drawn from so many images of each class.
@@ -58,13 +62,16 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
 
 def describe(weights: str, model: SiameseNetwork) -> str:
     """Says which weights these are, and their equal error rate."""
-    facts, metrics = model.training_facts, evaluation_folder(weights) / "metrics.json"
-    trained = f", trained on {facts['images']:,} {facts['dataset']} images" if facts else ""
+    facts, path = model.training_facts, evaluation_folder(weights) / METRICS
+    trained = f", trained on {facts.get('images', 0):,} {facts.get('dataset')} images" if facts else ""
     eer = f"EER {facts['validation_eer']:.2%} on validation images" if "validation_eer" in facts else "EER not measured"
-    measured = json.loads(metrics.read_text()) if metrics.is_file() else {}
-    of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
-    if of_all and Path(measured["weights"]) == Path(weights):
-        eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+    measured = read_object(path) if path.is_file() else {}
+    try:
+        of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
+        if of_all and measured.get("weights_crc32") == model.fingerprint:
+            eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it, or run {command('evaluate.py', weights)}") from error
     return f"Weights: {weights}{trained}; {eer}"
 
 

@@ -1,9 +1,16 @@
-"""Errors that a user can mend: one exception, shown as one line with exit status 2."""
+"""How a script ends: an error that a user can mend in one line and exit status 2, Ctrl-C in one line and 130."""
 
 import errno
+import io
+import os
+import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
+
+SCRIPTS = Path(__file__).resolve().parents[1]
 
 WAYS_OUT = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space there, or name another folder")
 WAYS_OUT |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it accessible, or name another folder")
@@ -13,8 +20,35 @@ class InputError(ValueError):
     """A file, option or folder that cannot be used. The message is one line: what, where and the way out."""
 
 
+def command(script: str, *words: object) -> str:
+    """A command to paste: the script's path as it is found from here, and each word quoted where it must be."""
+    path = SCRIPTS / script
+    if not path.is_file() or path.is_relative_to(Path.cwd()):
+        path = Path(script)
+    return shlex.join(["python", *map(str, (path, *words))])
+
+
+def end_quietly_while_loading() -> None:
+    """To be called before torch is imported, which takes seconds: until `run_script`, Ctrl-C ends in one line."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # A job in the background ignores it.
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(*_: Any) -> NoReturn:
+    os.write(2, b"\nStopped.\n")
+    os._exit(130)  # An exception could end up in any of the modules that are half imported.
+
+
 def run_script(main: Callable[[], None]) -> None:
-    """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130."""
+    """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130.
+
+    A character that the encoding of the output lacks is replaced.
+    """
+    if signal.getsignal(signal.SIGINT) is _stop:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return main()
     except InputError as error:

@@ -105,7 +105,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         """Encodes in evaluation mode, in batches and without gradients; shows a bar if there is a title."""
         training = self.training
         self.eval()
-        batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=title is None)
+        batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=None if title else True)
         with bf16_autocast(self.device) if self.dtype == torch.float32 else nullcontext():
             embeddings = torch.cat([self.encode(batch) for batch in batches])
         self.train(training)
