@@ -13,15 +13,13 @@ import argparse
 import os
 import time
 
-from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
+from siamese_mnist import InputError, SiameseNetwork
 from siamese_mnist.errors import command, run_script
 from siamese_mnist.files import read_object
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
+from siamese_mnist.options import add_weights_and_data, script_parser
+from siamese_mnist.references import references
 from siamese_mnist.runs import METRICS, evaluation_folder, find_weights
-from siamese_mnist.sources import DIGIT_NAMES
-
-CANDIDATES = 50  # References are drawn from so many images of each class.
 
 
 def main() -> None:
@@ -32,8 +30,10 @@ def main() -> None:
     matcher = Matcher(model, references(args, model))
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Otherwise the import asks the network, which takes seconds.
-    from siamese_mnist.page.app import Page
-
+    try:
+        from siamese_mnist.page.app import Page
+    except ImportError as error:
+        raise InputError(f"the page needs what is not installed ({error}); pip install -r requirements.txt") from error
     try:
         app, url = Page(matcher, describe(weights, model)).serve(args.host, args.port, args.share)
     except OSError as error:
@@ -45,19 +45,6 @@ def main() -> None:
             time.sleep(0.5)
     except KeyboardInterrupt:
         app.close(verbose=False)
-
-
-def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
-    """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's."""
-    facts = model.training_facts
-    trained = facts.get("dataset", "bundled")
-    digits = set(model.classes) <= set(DIGIT_NAMES) and find_source(trained).mnist_parts
-    dataset, root = choose_data(args, "bundled" if digits else trained, facts)
-    try:
-        return load_digits(dataset, split="test", root=root, classes=model.classes).at_most(CANDIDATES)
-    except InputError as error:
-        way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
-        raise InputError(f"{error}{way_out}") from error
 
 
 def describe(weights: str, model: SiameseNetwork) -> str:

@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, metrics, prepare_drawing
 from siamese_mnist.errors import run_script
+from siamese_mnist.images import open_image
 from siamese_mnist.matching import Matcher
 from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
-from siamese_mnist.page.sketchpad import open_image
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 DOODLES, CANVAS = 1000, 280  # of each kind; pixels a side

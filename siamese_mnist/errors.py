@@ -44,6 +44,8 @@ def run_script(main: Callable[[], None]) -> None:
 
     A character that the encoding of the output lacks is replaced.
     """
+    if Path(sys.argv[0]).name == "__main__.py":  # So is what python -m runs.
+        sys.argv[0] = Path(sys.argv[0]).parent.name
     if signal.getsignal(signal.SIGINT) is _stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
