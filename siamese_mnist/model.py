@@ -67,7 +67,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         self.calibration = _finite("calibration", calibration[0]), _finite("calibration", calibration[1])
         if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
             raise InputError(f"classes {classes!r:.40} are not a list of names")
-        self.classes, self.training_facts = tuple(classes), _known_facts(training or {})
+        self.classes, self.training_facts = tuple(classes), _known_facts({} if training is None else training)
         self.to(memory_format=torch.channels_last)
 
     @property

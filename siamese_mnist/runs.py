@@ -21,7 +21,6 @@ from siamese_mnist.options import TrainingOptions, as_typed
 RUNS, RELEASED = Path("runs"), Path("weights")  # The released weights lie beside the scripts, too.
 CONFIG, STATE, HISTORY, LAST, BEST = "config.json", "state.pt", "history.csv", "last", "best"
 METRICS = "metrics.json"
-COLUMNS = {"epoch", "loss", "val_eer", "val_eer_error", "val_auc", "val_balanced_accuracy", "seconds"}
 MOVABLE = ("device", "data_root")  # A run may go on elsewhere: the fingerprint of the images guards what it learns.
 
 
@@ -50,7 +49,8 @@ class Run:
         try:
             kept = read_object(path)
         except FileNotFoundError as error:
-            raise InputError(f"{folder}: no run has begun there (no {CONFIG}); --out {folder} begins one") from error
+            way_out = f"begin one with {command('train.py', '--out', path.parent)}"
+            raise InputError(f"{path.parent}: no run has begun there (no {CONFIG}); {way_out}") from error
         try:
             options = TrainingOptions(**kept)
         except (InputError, TypeError) as error:
@@ -88,12 +88,11 @@ class Run:
             ) from error
 
     def _check(self, history: list[dict[str, float]]) -> None:
-        """ValueError unless the rows are those of epochs 1, 2, … of this run."""
-        numbers = [value for row in history for value in row.values()]
+        """ValueError unless the rows are numbers, alike, and those of epochs 1, 2, … of this run."""
         if [row["epoch"] for row in history] != [*range(1, len(history) + 1)] or len(history) > self.options.epochs:
             raise ValueError("other epochs than the run's")
-        if not all(map(math.isfinite, numbers)) or any(set(row) != COLUMNS for row in history):
-            raise ValueError("other columns, or values that are no numbers")
+        if not all(row.keys() == history[0].keys() and all(map(math.isfinite, row.values())) for row in history):
+            raise ValueError("rows of other columns, or of what is no number")
 
     def save_epoch(self, model: SiameseNetwork, history: list[dict[str, float]], state: dict[str, Any]) -> None:
         """Writes weights and history of the last epoch in `history`, then the state, which makes them count."""
