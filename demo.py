@@ -4,20 +4,22 @@ python demo.py                                     the newest run's weights, ref
 python demo.py runs/NAME --dataset mnist --data-root data
 """
 
+from siamese_mnist.errors import end_quietly_while_loading
+
+if __name__ == "__main__":
+    end_quietly_while_loading()
+
 import argparse
-import json
 import os
 import time
-from pathlib import Path
 
-from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
-from siamese_mnist.errors import run_script
+from siamese_mnist import InputError, SiameseNetwork
+from siamese_mnist.errors import command, run_script
+from siamese_mnist.files import read_object
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
-from siamese_mnist.runs import evaluation_folder, find_weights
-from siamese_mnist.sources import DIGIT_NAMES
-
-CANDIDATES = 50  # References are drawn from so many images of each class.
+from siamese_mnist.options import add_weights_and_data, script_parser
+from siamese_mnist.references import references
+from siamese_mnist.runs import METRICS, evaluation_folder, find_weights
 
 
 def main() -> None:
@@ -28,8 +30,10 @@ def main() -> None:
     matcher = Matcher(model, references(args, model))
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Otherwise the import asks the network, which takes seconds.
-    from siamese_mnist.page.app import Page
-
+    try:
+        from siamese_mnist.page.app import Page
+    except ImportError as error:
+        raise InputError(f"the page needs what is not installed ({error}); pip install -r requirements.txt") from error
     try:
         app, url = Page(matcher, describe(weights, model)).serve(args.host, args.port, args.share)
     except OSError as error:
@@ -43,28 +47,18 @@ def main() -> None:
         app.close(verbose=False)
 
 
-def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
-    """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's."""
-    facts = model.training_facts
-    trained = facts.get("dataset", "bundled")
-    digits = set(model.classes) <= set(DIGIT_NAMES) and find_source(trained).mnist_parts
-    dataset, chosen = choose_data(args, "bundled" if digits else trained, facts)
-    try:
-        return load_digits(dataset, split="test", classes=model.classes, **chosen).at_most(CANDIDATES)
-    except InputError as error:
-        way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
-        raise InputError(f"{error}{way_out}") from error
-
-
 def describe(weights: str, model: SiameseNetwork) -> str:
     """Says which weights these are, and their equal error rate."""
-    facts, metrics = model.training_facts, evaluation_folder(weights) / "metrics.json"
-    trained = f", trained on {facts['images']:,} {facts['dataset']} images" if facts else ""
+    facts, path = model.training_facts, evaluation_folder(weights) / METRICS
+    trained = f", trained on {facts.get('images', 0):,} {facts.get('dataset')} images" if facts else ""
     eer = f"EER {facts['validation_eer']:.2%} on validation images" if "validation_eer" in facts else "EER not measured"
-    measured = json.loads(metrics.read_text()) if metrics.is_file() else {}
-    of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
-    if of_all and Path(measured["weights"]) == Path(weights):
-        eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+    measured = read_object(path) if path.is_file() else {}
+    try:
+        of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
+        if of_all and measured.get("weights_crc32") == model.fingerprint:
+            eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it, or run {command('evaluate.py', weights)}") from error
     return f"Weights: {weights}{trained}; {eer}"
 
 

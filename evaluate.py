@@ -5,6 +5,11 @@ python evaluate.py runs/NAME --dataset mnist --data-root data
 python evaluate.py runs/NAME --classes 8,9         pairs of classes that --classes 0-7 has never seen
 """
 
+from siamese_mnist.errors import end_quietly_while_loading
+
+if __name__ == "__main__":
+    end_quietly_while_loading()
+
 import argparse
 import json
 import math
@@ -17,10 +22,11 @@ from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
-from siamese_mnist.options import add_weights_and_data, choose_data, find_source, script_parser
-from siamese_mnist.runs import describe_changes, evaluation_folder, find_weights
+from siamese_mnist.options import FOLDER, add_weights_and_data, choose_data, find_source, script_parser
+from siamese_mnist.runs import METRICS, choose_folder, describe_changes, find_weights, images_fingerprint
 
 CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
+PAIRS, FEW = 12, 200  # Shown in a figure; of fewer images, it is said how much a single one counts.
 
 
 def main() -> None:
@@ -30,10 +36,17 @@ def main() -> None:
     model = SiameseNetwork.from_pretrained(weights).to(pick_device("auto"))
     facts = model.training_facts
     digits, validation, dataset = load(args, facts, weights)
-    out = Path(args.out) if args.out else evaluation_folder(weights)
+    facts_of_this = {"weights": weights, "weights_crc32": model.fingerprint, "images_crc32": images_fingerprint(digits)}
+    facts_of_this |= {"dataset": dataset, "split": args.split, "classes": digits.names, "fraction": args.fraction}
+    facts_of_this |= {"seed": args.seed, "shown_pairs": args.pairs}
+    out = choose_folder(args.out, weights, facts_of_this, unusual(args, dataset, digits, model))
     out.mkdir(parents=True, exist_ok=True)
     n_pairs, positives = math.comb(len(digits), 2), sum(math.comb(len(own), 2) for own in digits.members)
     print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {n_pairs:,} pairs")
+    if len(digits) < FEW:
+        print(f"So few that one of them is {1 / len(digits):.1%}: take no rate without its interval.")
+    if (out / METRICS).is_file():
+        print(f"{out}: the evaluation there is replaced.")
     trained = facts.get("dataset", dataset)
     if seen_in_training(trained, dataset, args.split):
         print(f"Some of them may be among the {trained} images of the training: the metrics are too good then.")
@@ -42,10 +55,9 @@ def main() -> None:
     metrics = {"images": len(digits), "pairs": n_pairs, "positives": positives, "threshold": model.threshold}
     metrics |= evaluation.metrics
     metrics["baselines"] = {name: baseline.metrics for name, baseline in evaluation.baselines.items()}
-    metrics |= {"weights": weights, "dataset": dataset, "split": args.split, "seed": args.seed, "classes": digits.names}
     seconds = round(time.perf_counter() - started, 1)
-    metrics |= {"fraction": args.fraction, "world_size": facts.get("world_size", 1), "seconds": seconds}
-    write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    metrics |= facts_of_this | {"world_size": facts.get("world_size", 1), "seconds": seconds}
+    write_whole(out / METRICS, json.dumps(metrics, indent=2) + "\n")
     print_table(metrics)
     from siamese_mnist.figures import draw_figures  # Matplotlib takes a second to import.
 
@@ -67,10 +79,21 @@ def load(args: argparse.Namespace, facts: dict[str, Any], weights: str) -> tuple
         print(f"{error}. Measuring on the {args.dataset} images instead.")
         return load(args, facts, weights)
     if list_images := find_source(dataset).list:
-        listing = list_images(Path(chosen["root"]).expanduser())
+        listing = list_images(Path(chosen["root"]))
         if changes := describe_changes(weights, listing, args.split):
             print(changes)
     return digits, validation, dataset
+
+
+def unusual(args: argparse.Namespace, dataset: str, digits: Digits, model: SiameseNetwork) -> list[str]:
+    """What tells an evaluation from that of the weights' own classes, dataset and test split; words for a folder."""
+    others = digits.names != list(model.classes)
+    words = [args.classes or ",".join(digits.names)] if others else []
+    words += [f"fraction-{args.fraction:g}"] if args.fraction is not None else []
+    words += [f"seed-{args.seed}"] if args.seed else []
+    words += [f"pairs-{args.pairs}"] if args.pairs != PAIRS else []
+    own = (dataset, args.split) == (model.training_facts.get("dataset", dataset), "test")
+    return [dataset, args.split, *words] if words or not own else []
 
 
 def seen_in_training(trained: str, measured: str, split: str) -> bool:
@@ -84,7 +107,7 @@ def print_table(metrics: dict[str, Any]) -> None:
     titles = "".join(f"{name.replace('_', ' '):>18}" for name in baselines)
     print(f"\n{'':22}{'this network':>12}  {'95 % interval':>18}{titles}")
     for name in (*RATES, "auc", "log_loss", "log_loss_recalibrated"):
-        unknown, form = ("–", ".2%") if name in RATES else ("∞", ".5f")
+        unknown, form = ("–", ".2%") if name in RATES else ("inf", ".5f")
         own, *others = (
             unknown if each[name] is None else f"{each[name]:{form}}" for each in (metrics, *baselines.values())
         )
@@ -99,10 +122,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--split", choices=("test", "val"), default="test", help="which images (default: test)")
     parser.add_argument("--fraction", type=float, metavar="F", help="measure this share of the images")
     parser.add_argument("--classes", metavar="LIST", help="measure these, such as 8,9 (default: as in training)")
-    shown = "random pairs that Siamese_test.png shows (default: 12)"
-    parser.add_argument("--pairs", type=int, default=12, metavar="N", help=shown)
+    shown = f"random pairs that Siamese_test.png shows (default: {PAIRS})"
+    parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=shown)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws pairs and references (default: 0)")
-    parser.add_argument("--out", metavar="DIR", help="where to write (default: the run's folder)")
+    parser.add_argument("--out", **FOLDER, help="where to write (default: the run's folder, or one in it)")
     args = parser.parse_args()
     if not 2 <= args.pairs <= 600:
         raise InputError(f"--pairs {args.pairs} is not 2 to 600")

@@ -5,9 +5,13 @@ python train.py --dataset mnist --images-per-class 600
 python train.py --resume runs/2026-01-31-120000-bundled
 """
 
+from siamese_mnist.errors import end_quietly_while_loading
+
+if __name__ == "__main__":
+    end_quietly_while_loading()
+
 import math
 import time
-import zlib
 from dataclasses import asdict
 
 import numpy as np
@@ -21,12 +25,12 @@ from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.device import bf16_autocast, pick_device
-from siamese_mnist.errors import run_script
+from siamese_mnist.errors import command, run_script
 from siamese_mnist.figures import plot_curves, save
 from siamese_mnist.losses import LOSSES
-from siamese_mnist.options import TrainingOptions, add_training_options, script_parser
+from siamese_mnist.options import FOLDER, TrainingOptions, add_training_options, script_parser
 from siamese_mnist.pairs import BalancedBatches
-from siamese_mnist.runs import Run, best_epoch
+from siamese_mnist.runs import Run, best_epoch, images_fingerprint
 from siamese_mnist.strangers import add_strangers
 
 WEIGHT_DECAY = 0.05
@@ -43,7 +47,7 @@ def main() -> None:
     subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
     training = load_digits(options.dataset, split="train", **source, **subset)
     validation = load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
-    images_read = zlib.crc32(training.labels.numpy(), zlib.crc32(training.images.numpy()))
+    images_read = images_fingerprint(training, validation)
     run.begin(training)
 
     torch.manual_seed(options.seed)
@@ -55,8 +59,9 @@ def main() -> None:
     average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # What is validated and saved.
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
     history, images_seen = run.load_state(parts, device)
-    if images_seen not in (None, images_read):
-        raise InputError(f"{options.data_root}: other images than the run's; restore them, or start a new run")
+    if images_seen not in (None, images_read, images_fingerprint(training)):  # The last as in runs of version 1.0.
+        way_out = "name their folder with --data-root, or start a new run"
+        raise InputError(f"{options.data_root}: other images than the run's; {way_out}")
 
     size, classes = sum(parameter.numel() for parameter in model.parameters()), len(training.classes)
     print(f"{len(training):,} {options.dataset} images of {classes} classes · {device.type}, seed {options.seed}")
@@ -70,7 +75,7 @@ def main() -> None:
             generator = torch.Generator().manual_seed(seed)  # For the augmentation.
             torch.manual_seed(seed)  # For dropout.
             model.train()
-            bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False)
+            bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False, disable=None)
             for step, index in enumerate(bar, 1):
                 images, labels = training.images[index].to(device) / 255, training.labels[index].to(device)
                 if options.augment and loss.trains_head:
@@ -101,12 +106,12 @@ def main() -> None:
             tqdm.write(f"epoch {epoch + 1}/{options.epochs}: loss {row['loss']:.4f} · {told}")
     except KeyboardInterrupt:
         print(f"\nStopped after {len(history)} of {options.epochs} epochs; the one begun starts anew.")
-        print(f"Go on with: python train.py --resume {run.path}")
+        print(f"Go on with: {command('train.py', '--resume', run.path)}")
         raise SystemExit(130) from None
 
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)
     print(f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {seconds:.0f} s of training")
-    print(f"next:\n  python evaluate.py {run.path}\n  python demo.py {run.path}")
+    print(f"next:\n  {command('evaluate.py', run.path)}\n  {command('demo.py', run.path)}")
 
 
 def open_run() -> Run:
@@ -114,11 +119,11 @@ def open_run() -> Run:
     parser = script_parser(__doc__)
     add_training_options(parser)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", metavar="DIR", help="a new folder (default: runs/ plus date, time and dataset)")
-    where.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped")
+    where.add_argument("--out", **FOLDER, help="a new folder (default: runs/ plus date, time and dataset)")
+    where.add_argument("--resume", **FOLDER, help="go on with a run that was stopped")
     given = vars(parser.parse_args())
     resume, out = given.pop("resume"), given.pop("out")
-    return Run.resume(resume, given) if resume else Run.new(out, TrainingOptions(**given))
+    return Run.resume(resume, given) if resume is not None else Run.new(out, TrainingOptions(**given))
 
 
 def one_cycle(progress: float) -> float:

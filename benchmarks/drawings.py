@@ -7,6 +7,7 @@ drawn at random size and place on a canvas of 280 pixels, with every brush, and 
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from tqdm import tqdm
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import script_parser
+from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 CANVAS = 280  # pixels a side
@@ -41,9 +42,10 @@ def main() -> None:
     worst: list[tuple[float, Image.Image, Tensor, str]] = []
     for brush in BRUSHES:
         random, generator = np.random.default_rng(brush), torch.Generator().manual_seed(0)
-        bar = tqdm(order, desc=f"brush {brush}", unit="digit", leave=False)
+        bar = tqdm(order, desc=f"brush {brush}", unit="digit", leave=False, disable=None)
         drawings = [draw(drawn[i][1], brush, random) for i in bar]
-        images = torch.cat([prepare_drawing(drawing) for drawing in tqdm(drawings, desc="preparing", leave=False)])
+        bar = tqdm(drawings, desc="preparing", leave=False, disable=None)
+        images = torch.cat([prepare_drawing(drawing) for drawing in bar])
         embeddings = matcher.model.encode_all(images)
         scores = torch.stack([matcher.scores(embeddings, matcher.sample(generator)) for _ in range(REFERENCE_SETS)])
         right = (scores.argmax(2) == labels).float().mean(0)
@@ -120,10 +122,12 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("file", metavar="FILE", help="pendigits-orig.tra")
-    arguments.add_argument("weights", nargs="?", help="a run or a folder of weights (default: the newest run)")
+    arguments.add_argument("file", type=os.path.expanduser, metavar="FILE", help="pendigits-orig.tra")
+    arguments.add_argument(
+        "weights", nargs="?", **WEIGHTS, help="a run or a folder of weights (default: the newest run)"
+    )
     arguments.add_argument("--digits", type=int, metavar="N", help="draw this many digits (default: all)")
-    arguments.add_argument("--out", metavar="DIR", help="where to write drawings.png (default: the run's folder)")
+    arguments.add_argument("--out", **FOLDER, help="where to write drawings.png (default: the run's folder)")
     return arguments.parse_args()
 
 

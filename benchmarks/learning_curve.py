@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.seeds import SEEDS, mean_and_deviation, measure
 from siamese_mnist.errors import run_script
-from siamese_mnist.options import script_parser
+from siamese_mnist.options import FOLDER, script_parser
 
 SIZES = (10, 30, 100, 500)  # images a class
 CLASSES, BATCH, STEPS, MOST_EPOCHS = 10, 250, 640, 100  # few images are seen more often, not for fewer steps
@@ -69,8 +69,8 @@ def plot(rows: list[tuple[int, float, float]], baselines: dict[str, float], path
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("folder", metavar="DIR", help="where the runs are, or shall be")
-    arguments.add_argument("--data-root", default="data", metavar="DIR", help="folder of mnist (default: data)")
+    arguments.add_argument("folder", **FOLDER, help="where the runs are, or shall be")
+    arguments.add_argument("--data-root", default="data", **FOLDER, help="folder of mnist (default: data)")
     return arguments.parse_args()
 
 

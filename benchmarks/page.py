@@ -6,6 +6,7 @@ Wants Chromium and Linux (memory is read from /proc).
 """
 
 import argparse
+import itertools
 import re
 import shutil
 import signal
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import script_parser
+from siamese_mnist.options import WEIGHTS, script_parser
 from siamese_mnist.runs import find_weights
 
 DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 9, 20, 50
@@ -95,7 +96,7 @@ def browse(url: str) -> None:
             loads.append(time.perf_counter() - started)
         report("page load until it can be drawn on", statistics.median(loads), "s", f"median of {LOADS}, new visitors")
         page.evaluate(WATCH)
-        for index in tqdm(range(PEN_UPS), desc="pen-ups", leave=False):
+        for index in tqdm(range(PEN_UPS), desc="pen-ups", leave=False, disable=None):
             pen(page, ONE if index % 2 else SEVEN)
             page.wait_for_function("n => window.waits.length > n", arg=index)
             page.locator("#match-pad .clear").click()
@@ -121,8 +122,8 @@ def crowd(url: str, server: int) -> None:
         seven().save(Path(folder) / "seven.png")
         file = handle_file(Path(folder) / "seven.png")
         clients = [Client(url, verbose=False) for _ in range(CLIENTS)]
-        bar = tqdm(total=CLIENTS * CALLS, desc="calls", leave=False)
-        memory: list[float] = []
+        bar = tqdm(total=CLIENTS * CALLS, desc="calls", leave=False, disable=None)
+        done, memory = itertools.count(1), []
 
         def call(client: Client) -> int:
             wrong = 0
@@ -132,7 +133,7 @@ def crowd(url: str, server: int) -> None:
                 except Exception:
                     wrong += 1
                 bar.update()
-                if bar.n >= 100:
+                if next(done) >= 100:
                     memory.append(resident(server))
             return wrong
 
@@ -163,7 +164,9 @@ def report(what: str, value: float, unit: str, how: str) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("weights", nargs="?", help="a run or a folder of weights (default: the newest run)")
+    arguments.add_argument(
+        "weights", nargs="?", **WEIGHTS, help="a run or a folder of weights (default: the newest run)"
+    )
     return arguments.parse_args()
 
 

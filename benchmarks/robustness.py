@@ -22,7 +22,7 @@ from tqdm import tqdm
 from benchmarks.seeds import mean_and_deviation
 from siamese_mnist import Digits, SiameseNetwork, load_digits, metrics
 from siamese_mnist.errors import run_script
-from siamese_mnist.options import script_parser
+from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 REFERENCE_SETS = 100
@@ -45,7 +45,7 @@ def main() -> None:
     print(f"{', '.join(weights)}: {len(digits):,} {args.dataset} test images, {pairs:,} ordered pairs\n")
     print(f"{'change':34}{'EER':>16}{'match, 1 reference':>24}")
     measured: dict[str, list[tuple[float, Rates]]] = {}
-    bar = tqdm(total=sum(len(steps) for _, steps in CHANGES.values()), unit="step", leave=False)
+    bar = tqdm(total=sum(len(steps) for _, steps in CHANGES.values()), unit="step", leave=False, disable=None)
     for name, (change, steps) in CHANGES.items():
         for step in steps:
             changed = change(images, step, generator).clamp(0, 1)
@@ -164,13 +164,13 @@ def plot(measured: dict[str, list[tuple[float, Rates]]], unchanged: Rates, path:
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
     meant = "runs or folders of weights (default: the newest run)"
-    arguments.add_argument("weights", nargs="*", metavar="WEIGHTS", help=meant)
+    arguments.add_argument("weights", nargs="*", **WEIGHTS, help=meant)
     arguments.add_argument(
         "--dataset", choices=("bundled", "mnist"), default="bundled", help="whose test images (default: bundled)"
     )
-    arguments.add_argument("--data-root", default="data", metavar="DIR", help="folder of mnist (default: data)")
+    arguments.add_argument("--data-root", default="data", **FOLDER, help="folder of mnist (default: data)")
     arguments.add_argument("--fraction", type=float, metavar="F", help="measure this share of the images")
-    arguments.add_argument("--out", metavar="DIR", help="where to write robustness.png (default: the run's folder)")
+    arguments.add_argument("--out", **FOLDER, help="where to write robustness.png (default: the run's folder)")
     return arguments.parse_args()
 
 

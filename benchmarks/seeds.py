@@ -8,7 +8,7 @@ Runs train.py and evaluate.py with these options; what DIR holds already is not 
 
 import argparse
 import csv
-import json
+import re
 import shlex
 import statistics
 import subprocess
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from siamese_mnist.errors import run_script
-from siamese_mnist.options import script_parser
+from siamese_mnist.files import read_object
+from siamese_mnist.options import FOLDER, script_parser
+from siamese_mnist.runs import METRICS
 
 SEEDS = (0, 1, 2)
 RATES = {
@@ -45,11 +47,12 @@ def measure(folder: Path, seed: int, train: list[str], evaluate: list[str]) -> d
     """The metrics of one run in `folder` and its `training_seconds`; trained and evaluated first if it is not there."""
     begun = (folder / "config.json").is_file()  # --resume refuses other options than it began with
     call("train.py", *train, "--seed", str(seed), "--resume" if begun else "--out", str(folder))
-    if not (folder / "metrics.json").is_file():
-        call("evaluate.py", str(folder), *evaluate)
+    out = folder / re.sub(r"\W+", "-", " ".join(["evaluation", *evaluate]))
+    if not (out / METRICS).is_file():
+        call("evaluate.py", str(folder), *evaluate, "--out", str(out))
     with (folder / "history.csv").open() as file:
         seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
-    return json.loads((folder / "metrics.json").read_text()) | {"training_seconds": seconds}
+    return read_object(out / METRICS) | {"training_seconds": seconds}
 
 
 def call(script: str, *arguments: str) -> None:
@@ -65,7 +68,7 @@ def mean_and_deviation(values: list[float], style: str) -> str:
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("folder", metavar="DIR", help="where the runs are, or shall be: seed-0, seed-1, seed-2")
+    arguments.add_argument("folder", **FOLDER, help="where the runs are, or shall be: seed-0, seed-1, seed-2")
     arguments.add_argument("--train", type=shlex.split, default=[], metavar="OPTIONS", help="options of train.py")
     arguments.add_argument("--evaluate", type=shlex.split, default=[], metavar="OPTIONS", help="options of evaluate.py")
     return arguments.parse_args()

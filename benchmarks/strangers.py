@@ -9,6 +9,7 @@ is the best similarity to 20 references of a class, and below the weights' rejec
 """
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, metrics, prepare_drawing
 from siamese_mnist.errors import run_script
+from siamese_mnist.images import open_image
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import script_parser
-from siamese_mnist.page.sketchpad import open_image
+from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 DOODLES, CANVAS = 1000, 280  # of each kind; pixels a side
@@ -47,7 +48,8 @@ def main() -> None:
     sets = [matcher.sample(generator) for _ in range(REFERENCE_SETS)]
 
     own = {Path(args.folder).name: open_folder(Path(args.folder))} if args.folder else {}
-    kinds = {kind: [draw(random) for random in generators()] for kind, draw in tqdm(KINDS.items(), leave=False)} | own
+    bar = tqdm(KINDS.items(), leave=False, disable=None)
+    kinds = {kind: [draw(random) for random in generators()] for kind, draw in bar} | own
     scores = {
         kind: best_scores(matcher, matcher.model.encode_all(prepare(images, kind)), sets).flatten()
         for kind, images in kinds.items()
@@ -86,7 +88,7 @@ def best_scores(matcher: Matcher, embeddings: Tensor, sets: list[Tensor]) -> Ten
 def prepare(images: list[Image.Image], title: str) -> Tensor:
     """Prepared images (N, 1, 28, 28) of those on which something is drawn."""
     prepared = []
-    for image in tqdm(images, desc=title, unit="image", leave=False):
+    for image in tqdm(images, desc=title, unit="image", leave=False, disable=None):
         try:
             prepared.append(prepare_drawing(image))
         except InputError:
@@ -102,7 +104,7 @@ def open_folder(folder: Path) -> list[Image.Image]:
     if not paths:
         raise InputError(f"{folder}: holds no image ({' '.join(SUFFIXES)}); name a folder of images")
     images = []
-    for path in tqdm(paths, desc=folder.name, unit="image", leave=False):
+    for path in tqdm(paths, desc=folder.name, unit="image", leave=False, disable=None):
         try:
             images.append(open_image(path))
         except InputError as error:
@@ -186,15 +188,19 @@ def plot_scores(scores: dict[str, Tensor], threshold: float, path: Path) -> None
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("folder", nargs="?", metavar="FOLDER", help="images of strangers (default: doodles alone)")
     arguments.add_argument(
-        "--weights", metavar="WEIGHTS", help="a run or a folder of weights (default: the newest run)"
+        "folder",
+        nargs="?",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="images of strangers (default: doodles alone)",
     )
+    arguments.add_argument("--weights", **WEIGHTS, help="a run or a folder of weights (default: the newest run)")
     arguments.add_argument(
         "--dataset", choices=("bundled", "mnist"), default="bundled", help="whose test digits (default: bundled)"
     )
-    arguments.add_argument("--data-root", default="data", metavar="DIR", help="folder of mnist (default: data)")
-    arguments.add_argument("--out", metavar="DIR", help="where to write strangers.png (default: the run's folder)")
+    arguments.add_argument("--data-root", default="data", **FOLDER, help="folder of mnist (default: data)")
+    arguments.add_argument("--out", **FOLDER, help="where to write strangers.png (default: the run's folder)")
     return arguments.parse_args()
 
 

@@ -16,7 +16,7 @@ def score_all_pairs(embeddings: Tensor, score: Score, title: str) -> Tensor:
     """Returns the matrix of all pairs of embeddings (N, D), each pair scored once."""
     log_odds = torch.empty(len(embeddings), len(embeddings))
     tiles = [(a, b) for a in _blocks(len(embeddings)) for b in _blocks(len(embeddings)) if a.start <= b.start]
-    for rows, columns in tqdm(tiles, desc=title, unit="tile"):
+    for rows, columns in tqdm(tiles, desc=title, unit="tile", disable=None):
         tile = score(embeddings[rows], embeddings[columns]).cpu()
         log_odds[rows, columns], log_odds[columns, rows] = tile, tile.T
     return log_odds.fill_diagonal_(-torch.inf)

@@ -1,5 +1,6 @@
 """95 % intervals from drawing images, not pairs, with replacement, as the pairs of one image depend on each other."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -10,9 +11,24 @@ DRAWS = 1000
 Samples = np.ndarray  # float64 (1 + DRAWS,): of the images as they are, then of each draw
 
 
-def interval(samples: Samples, value: float) -> list[float]:
-    """Returns [low, high] around `value`, from samples of the metric that may be coarser, as they are binned."""
-    return [float(bound) for bound in value + np.quantile(samples[1:] - samples[0], (0.025, 0.975))]
+def interval(samples: Samples, value: float, images: int = 0) -> list[float]:
+    """Returns [low, high] around `value`, from samples of the metric that may be coarser, as they are binned.
+
+    Where no draw differs, as where nothing went wrong, that of a rate among so many independent `images` is Wilson's.
+    """
+    moves = samples[1:] - samples[0]
+    low, high = np.nanquantile(moves, (0.025, 0.975))  # NaN: a draw of few images without a pair of the same class.
+    if images and np.nanmax(np.abs(moves)) < 1e-9:
+        return wilson_interval(value, images)
+    return [float(value + low), float(value + high)]
+
+
+def wilson_interval(rate: float, images: int) -> list[float]:
+    """Returns the 95 % interval of a rate among so many images; not empty at 0 and 1. Wilson 1927."""
+    z = 1.96  # The normal distribution's 97.5th percentile.
+    centre, scale = rate + z**2 / (2 * images), 1 + z**2 / images
+    spread = z * math.sqrt(rate * (1 - rate) / images + z**2 / (4 * images**2))
+    return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
 
 
 def sample_matches(won: Tensor, asked: Tensor) -> Samples:

@@ -13,7 +13,7 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = next(device for device, there in available.items() if there)
     if not available.get(name, False):
-        raise InputError(f"device {name!r} is not available here; leave --device out or use --device cpu")
+        raise InputError(f"device {name!r} is not available here; use --device auto or --device cpu")
     if name == "cuda":  # Without these, the same seed would not give the same weights.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,11 +1,17 @@
-"""Errors that a user can mend: one exception, shown as one line with exit status 2."""
+"""How a script ends: an error that a user can mend in one line and exit status 2, Ctrl-C in one line and 130."""
 
 import errno
+import io
+import os
+import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+SCRIPTS = Path(__file__).resolve().parents[1]
 
 WAYS_OUT = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space there, or name another folder")
 WAYS_OUT |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it accessible, or name another folder")
@@ -24,15 +30,44 @@ def note(message: str) -> None:
     warnings.warn(message, InputNote, stacklevel=2)
 
 
+def command(script: str, *words: object) -> str:
+    """A command to paste: the script's path as it is found from here, and each word quoted where it must be."""
+    path = SCRIPTS / script
+    if not path.is_file() or path.is_relative_to(Path.cwd()):
+        path = Path(script)
+    return shlex.join(["python", *map(str, (path, *words))])
+
+
+def end_quietly_while_loading() -> None:
+    """To be called before torch is imported, which takes seconds: until `run_script`, Ctrl-C ends in one line."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # A job in the background ignores it.
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(*_: Any) -> NoReturn:
+    os.write(2, b"\nStopped.\n")
+    os._exit(130)  # An exception could end up in any of the modules that are half imported.
+
+
 def run_script(main: Callable[[], None]) -> None:
-    """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130."""
-    script, usual = Path(sys.argv[0]).name, warnings.formatwarning
+    """Calls a script's `main`. An InputError or OSError ends it with one line and exit status 2, Ctrl-C with 130.
+
+    A character that the encoding of the output lacks is replaced.
+    """
+    if Path(sys.argv[0]).name == "__main__.py":  # So is what python -m runs.
+        sys.argv[0] = Path(sys.argv[0]).parent.name
+    if signal.getsignal(signal.SIGINT) is _stop:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = warnings.formatwarning
 
     def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> str:
-        told = f"{script}: note: {' '.join(str(message).split())}\n"
+        told = f"{Path(sys.argv[0]).name}: note: {' '.join(str(message).split())}\n"
         return told if category is InputNote else usual(message, category, *rest)
 
     warnings.formatwarning = in_one_line
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return main()
     except InputError as error:
@@ -43,5 +78,5 @@ def run_script(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(130)
-    print(f"{script}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)

@@ -95,7 +95,7 @@ def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], s
         if trials:
             samples[name] = bootstrap.sample_matches(*trials)
         measured[name] = float(samples[name][0]) if trials else None  # None: a class has too few images.
-    measured = _with_intervals(measured, samples)
+    measured = _with_intervals(measured, samples, len(labels))
     return Evaluation(digits, scoring, log_odds, called_same, *kinds, measured, baselines, seed)
 
 
@@ -114,11 +114,12 @@ def _always_different(digits: Digits) -> dict[str, Any]:
     return _with_intervals(measured, {"accuracy": samples["accuracy"]})
 
 
-def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Samples]) -> dict[str, Any]:
-    """Adds …_ci95 to each metric; the interval of one without samples is the value itself."""
+def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Samples], images: int = 0) -> dict[str, Any]:
+    """Adds …_ci95 to each metric; of one without samples it is the value itself; `images` as of bootstrap.interval."""
     complete: dict[str, Any] = {}
     for name, value in measured.items():
-        exact = None if value is None else [value, value]
-        interval = bootstrap.interval(samples[name], value) if name in samples else exact
+        interval = None if value is None else [value, value]
+        if name in samples:
+            interval = bootstrap.interval(samples[name], value, images if name in (*RATES, "auc") else 0)
         complete |= {name: value, f"{name}_ci95": interval}
     return complete

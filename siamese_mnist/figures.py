@@ -267,5 +267,5 @@ FIGURES = {
 
 def draw_figures(evaluation: Evaluation, out: Path) -> None:
     """Writes every figure of FIGURES as `out`/NAME.png."""
-    for name, draw in tqdm(FIGURES.items(), desc="figures", unit="figure", leave=False):
+    for name, draw in tqdm(FIGURES.items(), desc="figures", unit="figure", leave=False, disable=None):
         save(draw(evaluation), out / f"{name}.png")

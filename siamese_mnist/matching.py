@@ -19,6 +19,13 @@ def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
     return log_odds[:, references].mean(2)
 
 
+@torch.no_grad()
+def compare(model: SiameseNetwork, image_a: Tensor, image_b: Tensor) -> tuple[float, float]:
+    """Similarity and Euclidean distance of two images (1, 1, 28, 28)."""
+    a, b = model.encode_all(image_a), model.encode_all(image_b)
+    return model.similarity(a, b).item(), pairwise_distance(a, b).item()
+
+
 class Symbol(NamedTuple):
     """A class learned from examples alone: float images (N, 1, 28, 28) in [0, 1] and their embeddings (N, D)."""
 
@@ -66,9 +73,3 @@ class Matcher:
         else:
             enough = classes[best] >= self.model.rejection_threshold
         return Match(scores, best if enough else None)
-
-    @torch.no_grad()
-    def verify(self, image_a: Tensor, image_b: Tensor) -> tuple[float, float]:
-        """Similarity and Euclidean distance of two images (1, 1, 28, 28)."""
-        a, b = self.model.encode_all(image_a), self.model.encode_all(image_b)
-        return self.model.similarity(a, b).item(), pairwise_distance(a, b).item()

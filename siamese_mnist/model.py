@@ -1,27 +1,33 @@
 """The siamese network: one encoder for both images, and a head that scores pairs of embeddings."""
 
 import json
+import math
 import re
-from contextlib import redirect_stdout
+import zlib
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import safetensors.torch
 import torch
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from siamese_mnist.device import bf16_autocast
 from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.errors import InputError
-from siamese_mnist.files import write_whole
+from siamese_mnist.files import read_object, write_whole
 from siamese_mnist.heads import HEADS
 
 MEAN, STD = 0.1307, 0.3081  # MNIST's training pixels in [0, 1] have these.
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODED_AT_ONCE = 100  # That many images stay near the cache.
+OVERSHOOT = 1e-3  # So far, interpolation may leave [0, 1].
 PAIR_NUMBERS_AT_ONCE = 1_000_000  # The largest tensor of a scoring step, 4 MB, stays near the cache.
+# What the scripts read of the facts of a training, where it is there.
+FACTS = {"dataset": (str,), "data_root": (str,), "images": (int,), "classes": (str, list, tuple, type(None))}
 
 CARD = """---
 {{ card_data }}
@@ -36,6 +42,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     `calibration` (scale, offset) turns the head's raw scores into log-odds; `threshold` and `rejection_threshold` are
     similarities in [0, 1]. `classes` and `training` tell what it learned from. All of it travels in config.json.
+    InputError names a value that cannot be used.
     """
 
     def __init__(
@@ -49,14 +56,18 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         training: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if encoder not in ENCODERS or head not in HEADS:
+        if encoder not in [*ENCODERS] or head not in [*HEADS]:  # Lists, as not all that JSON holds can be hashed.
             raise InputError(f"encoder {encoder!r}, head {head!r}: known are {', '.join(ENCODERS)}; {', '.join(HEADS)}")
         self.encoder_name, self.head_name = encoder, head
         self.encoder, self.head = ENCODERS[encoder].build(), HEADS[head](ENCODERS[encoder].dimensions)
-        self.threshold, self.rejection_threshold = float(threshold), float(rejection_threshold)
-        scale, offset = calibration
-        self.calibration = float(scale), float(offset)
-        self.classes, self.training_facts = tuple(classes), dict(training or {})
+        self.threshold = _finite("threshold", threshold, 0, 1)
+        self.rejection_threshold = _finite("rejection_threshold", rejection_threshold, 0, 1)
+        if not isinstance(calibration, list | tuple) or len(calibration) != 2:
+            raise InputError(f"calibration {calibration!r:.40} is not two numbers")
+        self.calibration = _finite("calibration", calibration[0]), _finite("calibration", calibration[1])
+        if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
+            raise InputError(f"classes {classes!r:.40} are not a list of names")
+        self.classes, self.training_facts = tuple(classes), _known_facts({} if training is None else training)
         self.to(memory_format=torch.channels_last)
 
     @property
@@ -68,30 +79,46 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         return parts | thresholds | facts
 
     @property
+    def fingerprint(self) -> int:
+        """A checksum (CRC-32) of the weights and of config.json: equal where they are the same network."""
+        return zlib.crc32(safetensors.torch.save(self._state()), zlib.crc32(json.dumps(self.config).encode()))
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The encoder's: float32 unless `half()` or the like was called."""
+        return next(self.encoder.parameters()).dtype
+
     def encode(self, images: Tensor) -> Tensor:
-        """Embeddings (N, D), float32, of images (N, 1, 28, 28), uint8 or float in [0, 1], white ink on black."""
-        if images.ndim != 4 or images.shape[1:] != (1, 28, 28):
-            raise InputError(f"images of shape {tuple(images.shape)}; (N, 1, 28, 28) is needed")
-        pixels = images / 255 if images.dtype == torch.uint8 else images
-        pixels = ((pixels.to(self.device) - MEAN) / STD).to(memory_format=torch.channels_last)
-        return self.encoder(pixels).float()
+        """Embeddings (N, D), float32, of images (N, 1, 28, 28), uint8 or float in [0, 1], white ink on black.
+
+        InputError if the shape, the type or the range is another; bool images are 0 and 1.
+        """
+        pixels = (_fractions(images).to(self.device) - MEAN) / STD
+        return self.encoder(pixels.to(self.dtype, memory_format=torch.channels_last)).float()
 
     @torch.no_grad()
     def encode_all(self, images: Tensor, title: str | None = None) -> Tensor:
         """Encodes in evaluation mode, in batches and without gradients; shows a bar if there is a title."""
         training = self.training
         self.eval()
-        batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=title is None)
-        with bf16_autocast(self.device):
+        batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=None if title else True)
+        with bf16_autocast(self.device) if self.dtype == torch.float32 else nullcontext():
             embeddings = torch.cat([self.encode(batch) for batch in batches])
         self.train(training)
         return embeddings
 
+    def _apply(self, *args: Any, **kwargs: Any) -> Self:
+        """Keeps the head in float32 where `half()` and the like change the network: in less, a score has an order."""
+        super()._apply(*args, **kwargs).head.float()
+        return self
+
     def raw_scores(self, a: Tensor, b: Tensor) -> Tensor:
         """The head's scores (N, M) of embeddings (N, D), (M, D), before calibration; always in float32."""
+        a, b = a.float(), b.float()
         rows = max(1, PAIR_NUMBERS_AT_ONCE // max(1, len(b) * self.head.numbers_per_pair))
         with torch.autocast(a.device.type, enabled=False):
             return torch.cat([self.head(part, b) for part in a.split(rows)]) if len(a) > rows else self.head(a, b)
@@ -115,32 +142,86 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         return super().save_pretrained(save_directory, config=self.config, **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        write_whole(save_directory / WEIGHTS, safetensors.torch.save(state))
+        write_whole(save_directory / WEIGHTS, safetensors.torch.save(self._state()))
         write_whole(save_directory / CONFIG, json.dumps(self.config, indent=2) + "\n")
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Self:
         """Loads a folder, or owner/name from the Hugging Face Hub. InputError if it is not whole; never a pickle."""
         name = str(pretrained_model_name_or_path)
-        folder = Path(name).expanduser()
+        folder = named_folder(Path(name).expanduser())
         if folder.is_dir():
             if (folder / "best" / CONFIG).is_file():
                 raise InputError(f"{folder}: is a run; the weights in it are {folder / 'best'}")
             if missing := next((file for file in (CONFIG, WEIGHTS) if not (folder / file).is_file()), None):
                 raise InputError(f"{folder / missing}: missing; weights are {CONFIG} and {WEIGHTS}, never a pickle")
+            read_object(folder / CONFIG)  # The mixin's own complaints name no file.
         elif folder.parent.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
             raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
             with redirect_stdout(None):  # The mixin prints what it does.
-                model = super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
-                return model.eval()  # The mixin does so since huggingface_hub 1.0.
-        except InputError:
-            raise
-        except (OSError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+                return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
+        except InputError as error:
+            raise InputError(f"{folder / CONFIG}: {error}") from error
+        except (OSError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{name}: no weights of this package could be loaded from there ({reason})") from error
 
     @classmethod
+    def _load_as_safetensor(cls, model: Self, model_file: str, map_location: Any, strict: bool) -> Self:
+        state = safetensors.torch.load_file(model_file)
+        if wrong := next((name for name, tensor in state.items() if not tensor.isfinite().all()), None):
+            raise ValueError(f"{model_file}: NaN or infinity in {wrong}")
+        model.load_state_dict(state, strict=strict)
+        return model.eval().to(map_location)
+
+    @classmethod
     def _load_as_pickle(cls, model: Self, model_file: str, *_: Any) -> NoReturn:
-        raise InputError(f"{model_file}: a pickle, which is never loaded; weights are {CONFIG} and {WEIGHTS}")
+        raise ValueError(f"{model_file}: a pickle, which is never loaded; weights are {CONFIG} and {WEIGHTS}")
+
+
+def named_folder(path: Path) -> Path:
+    """The folder of weights that is meant where a file in it is named."""
+    return path.parent if path.name in (CONFIG, WEIGHTS) and path.is_file() else path
+
+
+def _finite(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """A finite number in [low, high]. InputError names one that is not."""
+    try:
+        number = math.nan if isinstance(value, str | bool) else float(value)
+    except (TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or not low <= number <= high:
+        raise InputError(f"{name} {value!r:.40} is no number" + (f" from {low} to {high}" if high == 1 else ""))
+    return number
+
+
+def _known_facts(training: Any) -> dict[str, Any]:
+    """A copy of the facts of a training. InputError names one of another type than its readers expect."""
+    if not isinstance(training, dict):
+        raise InputError(f"training {training!r:.40} is not an object")
+    for name, kinds in FACTS.items():
+        if name in training and type(training[name]) not in kinds:
+            raise InputError(f"training: {name} {training[name]!r:.40} is no {kinds[0].__name__}")
+    if "validation_eer" in training:
+        _finite("training: validation_eer", training["validation_eer"], 0, 1)
+    return dict(training)
+
+
+def _fractions(images: Tensor) -> Tensor:
+    """Images (N, 1, 28, 28) as float32 in [0, 1]. InputError if uint8, bool or float values cannot mean that."""
+    if images.ndim != 4 or images.shape[1:] != (1, 28, 28):
+        raise InputError(f"images of shape {tuple(images.shape)}; (N, 1, 28, 28) is needed")
+    kind, pixels = images.dtype, images.float()
+    # On a GPU, each number that is looked at is waited for: both at once.
+    low, high = torch.stack(pixels.detach().aminmax()).tolist() if len(images) else (0.0, 0.0)
+    if kind == torch.uint8 and high != 1:
+        return images / 255
+    if (kind == torch.bool or kind.is_floating_point) and low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
+        return pixels
+    meant = "" if high != 1 or kind.is_floating_point else "convert what is 0 and 1 to bool or float; "
+    found = f"{str(kind).removeprefix('torch.')} images from {low:g} to {high:g}"
+    raise InputError(f"{found}: {meant}uint8 from 0 to 255 or float from 0 (black) to 1 (white ink) is needed")

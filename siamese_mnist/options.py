@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
+import os
+import shlex
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.errors import InputError
@@ -14,6 +16,9 @@ from siamese_mnist.sources import SOURCES, Source
 LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
 INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
 FLAG = argparse.BooleanOptionalAction
+FOLDER = {"type": os.path.expanduser, "metavar": "DIR"}  # A shell leaves the ~ of --out=~/runs as it is.
+WEIGHTS = FOLDER | {"metavar": "WEIGHTS"}
+LARGEST = 2**63 - 1  # More is no seed to torch.
 
 
 def _option(default: Any, help: str, **rest: Any) -> Any:
@@ -25,7 +30,7 @@ class TrainingOptions:
     """How a network is trained. InputError names an option whose value cannot be used."""
 
     dataset: str = _option("bundled", "where the images come from", choices=tuple(SOURCES))
-    data_root: str = _option("data", "the folder of the images, where the dataset needs one", metavar="DIR")
+    data_root: str = _option("data", "the folder of the images, where the dataset needs one", **FOLDER)
     images_per_class: int | None = _option(None, "train on this many images of each class", **INT)
     fraction: float | None = _option(None, "train on this share of the images", **FLOAT)
     transposed: bool = _option(False, "turn images whose rows are columns, as EMNIST's", action=FLAG)
@@ -44,6 +49,11 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             value, choices = getattr(self, option.name), option.metadata.get("choices")
+            kinds = get_args(option.type) or (option.type,)
+            if type(value) not in kinds and not (type(value) is int and float in kinds):
+                raise InputError(f"{as_typed(option.name)} {value!r:.40} is no {kinds[0].__name__}")
+            if isinstance(value, int) and value > LARGEST:
+                raise InputError(f"{as_typed(option.name)} {value!r:.40} is above {LARGEST}")
             if choices and value not in choices:
                 raise InputError(f"{as_typed(option.name)} {value} is none of {', '.join(choices)}")
         if self.lr is None:
@@ -59,15 +69,19 @@ class TrainingOptions:
             way_out = ", ".join(name for name, loss in LOSSES.items() if loss.trains_head)
             raise InputError(f"--head {self.head} learns nothing from --loss {self.loss}; it needs one of {way_out}")
 
-    def as_command(self) -> str:
-        """The command that trains so: the options that differ from the defaults."""
-        words = ["python train.py"]
+    def as_words(self) -> list[str]:
+        """The options that differ from the defaults, as they are typed."""
+        words = []
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
             if value != (ENCODERS[self.encoder].lr if option.name == "lr" else option.default):
                 flag = as_typed(option.name) if value else f"--no-{option.name}"
-                words.append(flag if isinstance(value, bool) else f"{as_typed(option.name)} {value}")
-        return " ".join(words)
+                words += [flag] if isinstance(value, bool) else [as_typed(option.name), str(value)]
+        return words
+
+    def as_command(self) -> str:
+        """The command that trains so."""
+        return shlex.join(["python", "train.py", *self.as_words()])
 
 
 def as_typed(name: str) -> str:
@@ -93,9 +107,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 def add_weights_and_data(parser: argparse.ArgumentParser, meant: str) -> None:
     """Adds WEIGHTS for `runs.find_weights`, --dataset and --data-root for `choose_data`; `meant` says what they are."""
     weights = "a run, a folder of weights, or owner/name on the Hub (default: the newest run)"
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=weights)
+    parser.add_argument("weights", nargs="?", **WEIGHTS, help=weights)
     parser.add_argument("--dataset", choices=tuple(SOURCES), help=meant)
-    parser.add_argument("--data-root", metavar="DIR", help="the folder of the images (default: as in training)")
+    parser.add_argument("--data-root", **FOLDER, help="the folder of the images (default: as in training)")
     parser.add_argument("--transposed", action=FLAG, help="turn images, as EMNIST's (default: as in training)")
 
 

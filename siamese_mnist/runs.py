@@ -3,7 +3,10 @@
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass
+import math
+import re
+import zlib
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,15 +14,16 @@ from typing import Any
 import torch
 
 from siamese_mnist.data import Digits
-from siamese_mnist.errors import InputError
-from siamese_mnist.files import mend_folder, write_folder, write_whole
+from siamese_mnist.errors import SCRIPTS, InputError, command
+from siamese_mnist.files import is_leftover, mend_folder, read_object, write_folder, write_whole
 from siamese_mnist.listing import Listing
-from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.model import SiameseNetwork, named_folder
 from siamese_mnist.options import TrainingOptions, as_typed
 
-RUNS, RELEASED = Path("runs"), Path("weights")
+RUNS, RELEASED = Path("runs"), Path("weights")  # The released weights lie beside the scripts, too.
 CONFIG, STATE, HISTORY, LAST, BEST = "config.json", "state.pt", "history.csv", "last", "best"
-IMAGES = "images.csv"
+IMAGES, METRICS = "images.csv", "metrics.json"
+MOVABLE = ("device", "data_root")  # A run may go on elsewhere: the fingerprint of the images guards what it learns.
 
 
 @dataclass(frozen=True)
@@ -32,30 +36,35 @@ class Run:
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
         """A run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
-        folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
+        folder = Path(out) if out is not None else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
-            raise InputError(f"{folder}: holds a run already; go on with --resume {folder}, or name another --out")
-        if folder.exists() and any(folder.iterdir()):
+            way_out = f"go on with {command('train.py', '--resume', folder)}, or name another --out"
+            raise InputError(f"{folder}: holds a run already; {way_out}")
+        if folder.exists() and not all(is_leftover(path) for path in folder.iterdir()):
             raise InputError(f"{folder}: is not empty; name a new folder with --out")
         return cls(folder, options)
 
     @classmethod
     def resume(cls, folder: str, given: dict[str, Any]) -> "Run":
-        """An old run, with its own options. InputError if one that was `given` differs."""
+        """An old run, with its own options but those of MOVABLE. InputError if another that was `given` differs."""
         path = Path(folder) / CONFIG
         try:
-            options = TrainingOptions(**json.loads(path.read_text()))
+            kept = read_object(path)
         except FileNotFoundError as error:
-            raise InputError(f"{folder}: holds no run (no {CONFIG}); leave --resume out to start one") from error
-        except (TypeError, ValueError) as error:
+            way_out = f"begin one with {command('train.py', '--out', path.parent)}"
+            raise InputError(f"{path.parent}: no run has begun there (no {CONFIG}); {way_out}") from error
+        try:
+            options = TrainingOptions(**kept)
+        except (InputError, TypeError) as error:
             reason = error if isinstance(error, InputError) else "holds no options of a run"
             raise InputError(f"{path}: {reason}; name another run's folder, or start a new run") from error
+        resumed = replace(options, **given)
         for name, value in given.items():
-            if value != (kept := getattr(options, name)):
-                raise InputError(
-                    f"{as_typed(name)} {value}: the run began with {kept}; leave it out or start a new run"
-                )
-        return cls(Path(folder), options)
+            if name not in MOVABLE and value != (began := getattr(options, name)):
+                why = ", on which the learning rate of every step depends" if name == "epochs" else ""
+                way_out = f"leave it out, or start a new run: {command('train.py', *resumed.as_words())}"
+                raise InputError(f"{as_typed(name)} {value}: the run began with {began}{why}; {way_out}")
+        return cls(Path(folder), resumed)
 
     def begin(self, training: Digits) -> None:
         """Writes which images it learns from, where these may change, then the options, which make the folder a run;
@@ -76,6 +85,7 @@ class Run:
             state = torch.load(path, map_location=device, weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
+            self._check(state["history"])
             return state["history"], state["images"]
         except FileNotFoundError:
             return [], None  # No epoch has ended.
@@ -83,6 +93,13 @@ class Run:
             raise InputError(
                 f"{path}: damaged, or of another version ({type(error).__name__}); start a new run"
             ) from error
+
+    def _check(self, history: list[dict[str, float]]) -> None:
+        """ValueError unless the rows are numbers, alike, and those of epochs 1, 2, … of this run."""
+        if [row["epoch"] for row in history] != [*range(1, len(history) + 1)] or len(history) > self.options.epochs:
+            raise ValueError("other epochs than the run's")
+        if not all(row.keys() == history[0].keys() and all(map(math.isfinite, row.values())) for row in history):
+            raise ValueError("rows of other columns, or of what is no number")
 
     def save_epoch(self, model: SiameseNetwork, history: list[dict[str, float]], state: dict[str, Any]) -> None:
         """Writes weights and history of the last epoch in `history`, then the state, which makes them count."""
@@ -105,17 +122,19 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 def find_weights(named: str | None) -> str:
     """The named folder or Hub name; else the best of the newest run under runs/, else weights/."""
     if named is not None:
-        folder = Path(named)
+        folder = named_folder(Path(named))
         if run := next(folder.glob(f"*/{BEST}/{CONFIG}"), None):
             raise InputError(f"{named}: holds runs; name one of them, such as {run.parent.parent}")
         if (folder / LAST).is_dir() and not (folder / BEST).is_dir():
-            raise InputError(f"{named}: was killed while it wrote {BEST}/; python train.py --resume {named} mends it")
-        return str(folder / BEST) if (folder / BEST).is_dir() else named
+            way_out = command("train.py", "--resume", folder)
+            raise InputError(f"{named}: was killed while it wrote {BEST}/; {way_out} mends it")
+        return str(folder / BEST) if (folder / BEST).is_dir() else str(folder) if folder.exists() else named
     if newest := max(RUNS.glob(f"*/{BEST}/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None):
         return str(newest.parent)
-    if RELEASED.is_dir():
-        return str(RELEASED)
-    raise InputError("no weights: there is no run under runs/ and no weights/ folder; run python train.py first")
+    if released := next((folder for folder in (RELEASED, SCRIPTS / RELEASED) if folder.is_dir()), None):
+        return str(released)
+    way_out = f"run {command('train.py')} first"
+    raise InputError(f"no weights: there is no run under {RUNS}/ and no {RELEASED}/ folder; {way_out}")
 
 
 def describe_changes(weights: str, listing: Listing, split: str) -> str:
@@ -137,10 +156,36 @@ def describe_changes(weights: str, listing: Listing, split: str) -> str:
 
 
 def evaluation_folder(weights: str) -> Path:
-    """Where the evaluation of weights is written: the run's folder, for weights of a run; else one beside them."""
+    """Where the evaluation of weights is written: the run's folder, for its best weights; else one beside them."""
     folder = Path(weights)
-    if (folder.parent / HISTORY).is_file():
+    if folder.name in ("", ".."):
+        folder = folder.resolve()
+    if folder.name == BEST and (folder.parent / HISTORY).is_file():
         return folder.parent
     if not folder.is_dir():  # A name on the Hub, which a folder of that name would hide.
         return Path(f"{folder.name}-evaluation")
     return folder.with_name(f"{folder.resolve().name}-evaluation")
+
+
+def choose_folder(out: str | None, weights: str, evaluation: dict[str, Any], unusual: list[str]) -> Path:
+    """Where an evaluation is written: `out`, else the weights' folder, or one in it named after what is `unusual`.
+
+    One that holds another evaluation than that of these facts is never taken: InputError if it is `out`.
+    """
+    folder, name = evaluation_folder(weights), re.sub(r"[^\w.,-]+", "_", "-".join(unusual))[:80]
+    checksum = f"{zlib.crc32(json.dumps(evaluation).encode()):08x}"
+    others: set[str] = set()
+    for chosen in (Path(out),) if out is not None else (folder / name, folder / f"{name or 'evaluation'}-{checksum}"):
+        there = read_object(chosen / METRICS) if (chosen / METRICS).is_file() else evaluation
+        others = {key for key in evaluation if there.get(key) != evaluation[key]}
+        if not others - {"weights"} or not others - {"weights_crc32"}:  # They were moved, or trained further.
+            return chosen
+    raise InputError(f"{chosen}: holds another evaluation (of other {', '.join(sorted(others))}); name another --out")
+
+
+def images_fingerprint(*parts: Digits) -> int:
+    """A checksum (CRC-32) of images and labels, to know them again wherever they lie."""
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part.labels.numpy(), zlib.crc32(part.images.numpy(), checksum))
+    return checksum

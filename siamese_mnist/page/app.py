@@ -1,6 +1,7 @@
 """The page: match a drawing, compare two, teach a symbol; and the same for programs."""
 
 import html
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,15 @@ from torch import Tensor
 
 from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
-from siamese_mnist.matching import Matcher, Symbol
+from siamese_mnist.images import open_image
+from siamese_mnist.matching import Matcher, Symbol, compare
 from siamese_mnist.page.markup import PANELS, data_url, describe
-from siamese_mnist.page.sketchpad import open_image, prepare_sketch, sketchpad
+from siamese_mnist.page.sketchpad import prepare_sketch, sketchpad
 from siamese_mnist.sources import DIGIT_NAMES
 
 matplotlib.use("Agg")  # Otherwise Gradio looks for a display at the first drawing, which takes a second.
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # For each visitor.
+MOST_FILES = 100  # In a call of /match_many.
 LIVE = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 
 
@@ -29,6 +32,38 @@ def _errors_for_clients() -> Iterator[None]:
         yield
     except InputError as error:
         raise gr.Error(str(error), print_exception=False) from error
+
+
+@contextmanager
+def _reached_without_proxy(host: str, share: bool) -> Iterator[None]:
+    """While the page asks for its own address, no proxy is asked; one for the downloads of `share` is kept."""
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    kept = before["no_proxy"] or before["NO_PROXY"]
+    own = ",".join(filter(None, (kept, "localhost", "127.0.0.1", host))) if share else "*"
+    os.environ.update(dict.fromkeys(before, own))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _upload(label: str, file_count: str = "single") -> gr.File:
+    """A hidden input for files of programs. A bare path, which is the caller's, is refused in a line, never opened."""
+    file = gr.File(visible=False, label=label, file_count=file_count)
+
+    class Upload(file.data_model):  # Gradio's own refusal is {"error": null}, and a traceback in the terminal.
+        @classmethod
+        def model_validate(cls, value: Any, **kwargs: Any) -> Any:
+            try:
+                return super().model_validate(value, **kwargs)
+            except ValueError as error:
+                way_out = "wrap it in handle_file(…)" if file_count == "single" else "pass [handle_file(…), …]"
+                raise gr.Error(f"{label}: no uploaded file; {way_out}", print_exception=False) from error
+
+    Upload.__name__ = file.data_model.__name__
+    file.data_model = Upload
+    return file
 
 
 class Visitor(NamedTuple):
@@ -68,7 +103,7 @@ class Page:
         try:
             a, b = prepare_sketch(left), prepare_sketch(right)
             if a is not None and b is not None:
-                compared = self.matcher.verify(a, b)
+                compared = compare(self.model, a, b)
                 sentence = f"1: the same {self.kind}" if compared[0] >= threshold else f"0: different {self.kind}s"
         except InputError as error:
             sentence = str(error)
@@ -115,11 +150,23 @@ class Page:
             found = self.matcher.match(self.model.encode_all(prepared), self.newcomer.references, {})
             return {"winner": found.winner, "scores": found.scores, "prepared": data_url(prepared)}
 
+    def match_files(self, images: list[str] | None) -> list[dict[str, Any]]:
+        """Matches image files, in their order: each as `match_file` does, or {"error": why it cannot be}."""
+        if not 1 <= len(images or ()) <= MOST_FILES:
+            raise gr.Error(f"{len(images or ())} files; 1 to {MOST_FILES} are taken in a call", print_exception=False)
+        answers = []
+        for image in images or ():
+            try:
+                answers.append(self.match_file(image))
+            except gr.Error as error:
+                answers.append({"error": error.message})
+        return answers
+
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
         """Compares two image files: same (1 or 0), their similarity, their distance, and the threshold."""
         with _errors_for_clients():
             images = (prepare_drawing(open_image(image)) for image in (image_a, image_b))
-            (similarity, distance), at = self.matcher.verify(*images), self.model.threshold
+            (similarity, distance), at = compare(self.model, *images), self.model.threshold
             return {"same": int(similarity >= at), "similarity": similarity, "distance": distance, "threshold": at}
 
     def _panel(self, visitor: Visitor, sentence: str, *scored: Any) -> str:
@@ -133,7 +180,8 @@ class Page:
         theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
         look = {"theme": theme, "css_paths": Path(__file__).with_name("page.css"), "footer_links": ["api"]}
         rest = {"prevent_thread_lock": True, "quiet": True, "enable_monitoring": False, "ssr_mode": False, **look}
-        _, local, public = app.launch(server_name=host, server_port=port, share=share, max_file_size="20mb", **rest)
+        with _reached_without_proxy(host, share):
+            _, local, public = app.launch(server_name=host, server_port=port, share=share, max_file_size="20mb", **rest)
         return app, public or local
 
     def build(self) -> gr.Blocks:
@@ -150,10 +198,12 @@ class Page:
                 for lesson in self._build_teach(visitor):
                     lesson.then(self.show_match, [match_pad, visitor], match_panel, **LIVE)
             gr.HTML(f'<p class="weights">{html.escape(self.weights)}</p>')
-            files = [gr.File(visible=False, label=label) for label in ("image", "image_a", "image_b")]
-            answers = [gr.JSON(visible=False, label=label) for label in ("match", "verdict")]
+            files = [_upload(label) for label in ("image", "image_a", "image_b")]
+            answers = [gr.JSON(visible=False, label=label) for label in ("match", "verdict", "matches")]
             gr.Button(visible=False).click(self.match_file, files[0], answers[0], api_name="match")
             gr.Button(visible=False).click(self.verify_files, files[1:], answers[1], api_name="verify")
+            many = _upload("images", "multiple")
+            gr.Button(visible=False).click(self.match_files, many, answers[2], api_name="match_many")
         return app
 
     def _build_match(self, visitor: gr.State) -> tuple[gr.HTML, gr.HTML]:

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 from torch import Tensor
 
-from siamese_mnist.drawing import LARGEST, prepare_drawing
+from siamese_mnist.drawing import prepare_drawing
 from siamese_mnist.errors import InputError
+from siamese_mnist.images import open_image
 from siamese_mnist.page.markup import PANELS, PREFIX
 
 LONGEST_URL = 4_000_000  # In characters.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 # No subclass of gr.HTML: Gradio writes a stub file beside the source of each.
@@ -37,15 +36,3 @@ def prepare_sketch(value: Any) -> Tensor | None:
     except ValueError as error:
         raise InputError(f"the drawing is not in base 64 ({error})") from error
     return prepare_drawing(open_image(io.BytesIO(content)))
-
-
-def open_image(file: Any) -> Image.Image:
-    """The image of a path or file object, decoded only if its size can be used. InputError if it is none."""
-    try:
-        image = Image.open(file, formats=FORMATS)
-        if max(image.size) <= LARGEST:
-            image.load()
-            return image
-    except Exception as error:  # Pillow raises whatever its readers meet in a damaged file
-        raise InputError(f"no whole image in one of the formats {', '.join(FORMATS)}") from error
-    raise InputError(f"{image.width} × {image.height} pixels; at most {LARGEST:,} a side can be used")

@@ -1,0 +1,65 @@
+"""Compares image files, without a page.
+
+python -m siamese_mnist match WEIGHTS a.png b.png    do both show the same digit?
+python -m siamese_mnist match WEIGHTS a.png          which digit is it, by 20 references of each?
+"""
+
+from siamese_mnist.errors import end_quietly_while_loading
+
+if __name__ == "__main__":
+    end_quietly_while_loading()
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from siamese_mnist import InputError, SiameseNetwork, prepare_drawing
+from siamese_mnist.errors import run_script
+from siamese_mnist.images import open_image
+from siamese_mnist.matching import Matcher, compare
+from siamese_mnist.options import add_weights_and_data, script_parser
+from siamese_mnist.references import references
+from siamese_mnist.runs import find_weights
+
+
+def main() -> None:
+    args = parse_arguments()
+    images = [prepare(path) for path in args.images]
+    model = SiameseNetwork.from_pretrained(find_weights(args.weights))
+    if len(images) == 2:
+        similarity, distance = compare(model, *images)
+        verdict = "same" if similarity >= model.threshold else "different"
+        print(f"{verdict}: similarity {similarity:.4f}, threshold {model.threshold:.4f}, distance {distance:.4f}")
+        return
+    matcher = Matcher(model, references(args, model))
+    always_the_same = matcher.sample(torch.Generator().manual_seed(0))  # As the page's /match.
+    found = matcher.match(model.encode_all(images[0]), always_the_same, {})
+    print(f"{found.winner or 'like none'}: {', '.join(f'{name} {score:.4f}' for name, score in found.scores.items())}")
+
+
+def prepare(path: str) -> Tensor:
+    """An image file as an image (1, 1, 28, 28). InputError names the file."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return prepare_drawing(open_image(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = script_parser(__doc__)
+    parser.add_argument("command", choices=("match",), help="what to do")
+    add_weights_and_data(parser, "where the references come from (default: bundled, or the weights' own)")
+    parser.add_argument("images", nargs="+", type=os.path.expanduser, metavar="IMAGE", help="one file, or two")
+    args = parser.parse_args()
+    if len(args.images) > 2:
+        raise InputError(f"{len(args.images)} images; name one or two")
+    return args
+
+
+if __name__ == "__main__":
+    run_script(main)

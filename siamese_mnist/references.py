@@ -1,0 +1,24 @@
+"""The real images that an image is compared with."""
+
+import argparse
+
+from siamese_mnist.data import Digits, load_digits
+from siamese_mnist.errors import InputError
+from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.options import choose_data, find_source
+from siamese_mnist.sources import DIGIT_NAMES
+
+CANDIDATES = 50  # References are drawn from so many images of each class.
+
+
+def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
+    """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's."""
+    facts = model.training_facts
+    trained = facts.get("dataset", "bundled")
+    digits = set(model.classes) <= set(DIGIT_NAMES) and find_source(trained).mnist_parts
+    dataset, chosen = choose_data(args, "bundled" if digits else trained, facts)
+    try:
+        return load_digits(dataset, split="test", classes=model.classes, **chosen).at_most(CANDIDATES)
+    except InputError as error:
+        way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
+        raise InputError(f"{error}{way_out}") from error
