@@ -58,7 +58,7 @@ def _read(path: Path, item: tuple[int, ...]) -> np.ndarray:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             content = file.read(MOST_BYTES)
         magic, *sizes = np.frombuffer(content[:start], ">i4").tolist()
-        if magic == 0x800 + 1 + len(item) and tuple(sizes[1:]) == item and sizes[0] > 0:
+        if magic == 0x801 + len(item) and sizes[1:] == [*item] and min(sizes, default=0) > 0:
             return np.frombuffer(bytearray(content[start:]), np.uint8).reshape(sizes)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error):
         pass

@@ -52,8 +52,8 @@ class TrainingOptions:
             kinds = get_args(option.type) or (option.type,)
             if type(value) not in kinds and not (type(value) is int and float in kinds):
                 raise InputError(f"{as_typed(option.name)} {value!r:.40} is no {kinds[0].__name__}")
-            if isinstance(value, int) and value > LARGEST:
-                raise InputError(f"{as_typed(option.name)} {value!r:.40} is above {LARGEST}")
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise InputError(f"{as_typed(option.name)} {value!r:.40} is beyond {LARGEST}")
             if choices and value not in choices:
                 raise InputError(f"{as_typed(option.name)} {value} is none of {', '.join(choices)}")
         if self.lr is None:

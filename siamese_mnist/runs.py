@@ -142,8 +142,11 @@ def describe_changes(weights: str, listing: Listing, split: str) -> str:
     path = Path(weights).parent / IMAGES
     if not path.is_file():
         return ""
-    with open(path, newline="") as file:
-        trained = {(int(digest), name) for digest, name in csv.reader(file)}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            trained = {(int(digest), name) for digest, name in csv.reader(file)}
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it to measure all the same") from error
     now = set(zip(listing.digests.tolist(), (listing.names[label] for label in listing.labels.tolist())))
     digests, measured = dict(now), set(listing.digests[listing.splits == split].tolist())
     numbers = {

@@ -26,7 +26,7 @@ SLOW = {"run_script", "run_process", "site", "installed", "mnist_root"}  # fixtu
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SLOW & set(item.fixturenames):
+        if SLOW & set(item.fixturenames) or item.path.name == "test_fuzz.py":
             item.add_marker(pytest.mark.slow)
 
 

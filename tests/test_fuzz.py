@@ -1,21 +1,31 @@
 """Damaged files of every kind: each is read, or refused in one line; nothing else is raised, and nothing written."""
 
 import gzip
-import io
 import itertools
+import json
 import shutil
 import warnings
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import write_idx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import demo
+from benchmarks.drawings import read_unipen
 from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.errors import InputNote
-from siamese_mnist.page.sketchpad import open_image, prepare_sketch
+from siamese_mnist.images import open_image
+from siamese_mnist.listing import Listing
+from siamese_mnist.options import TrainingOptions
+from siamese_mnist.page.markup import data_url
+from siamese_mnist.page.sketchpad import prepare_sketch
+from siamese_mnist.runs import Run, describe_changes
 
 MUTANTS = settings(max_examples=300, deadline=None, database=None, derandomize=True)
 PIECES = (b"", b"\0", b"\xff", b"\n", b",", b"-1", b"1e999", b"NaN", b'"', b"{}", b"[", b"null", b"9" * 400, b"\0" * 64)
@@ -34,14 +44,9 @@ def mutate(content, edits):
     return content
 
 
-def assert_one_line(refusal):
-    assert "\n" not in str(refusal)
-    assert len(str(refusal)) < 600
-
-
 def try_mutants(folders, original, name, call):
     """Puts 300 mutants of a file into copies of the folder that it lies in, and calls `call` with the folder."""
-    content = (original / name).read_bytes()
+    content, refused = (original / name).read_bytes(), []
 
     @MUTANTS
     @given(EDITS)
@@ -56,11 +61,13 @@ def try_mutants(folders, original, name, call):
             try:
                 call(folder)
             except InputError as refusal:
-                assert_one_line(refusal)
+                refused.append(str(refusal))
         assert sorted(folder.rglob("*")) == before
         shutil.rmtree(folder)
 
     check()
+    assert refused
+    assert not [line for line in refused if "\n" in line]
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +122,6 @@ def test_uploads(few_digits, folders, tmp_path, format):
 
 def test_sketches(few_digits, folders, tmp_path):
     (tmp_path / "sketch").mkdir()
-    file = io.BytesIO()
-    Image.fromarray(few_digits.images[30, 0].numpy()).resize((280, 280)).save(file, "PNG")
-    from siamese_mnist.page.markup import data_url
-
     (tmp_path / "sketch" / "url").write_text(data_url(few_digits.images[30]))
     try_mutants(
         folders, tmp_path / "sketch", "url", lambda folder: prepare_sketch((folder / "url").read_text("latin-1"))
@@ -137,5 +140,73 @@ def test_weights(folders, tmp_path, name):
     try_mutants(folders, tmp_path / "weights", name, load)
 
 
-@pytest.mark.parametrize("name", ["config.json", "state.pt", "images.csv"])
-def test_runs(folders, tmp_path, few_digits, name): ...
+@pytest.fixture
+def short_run(tmp_path, few_digits):
+    """A run of one epoch, as it lies on the disk."""
+    run = Run.new(str(tmp_path / "run"), TrainingOptions(encoder="conv2", head="distance", epochs=1))
+    run.begin(replace(few_digits, digests=torch.arange(len(few_digits))))
+    model = SiameseNetwork("conv2", "distance", training={"dataset": "bundled", "images": 80})
+    row = {"epoch": 1, "loss": 0.5, "val_eer": 0.25, "val_eer_error": 0.05, "seconds": 1.5}
+    run.save_epoch(model, [row], {"model": model.state_dict(), "images": 7})
+    metrics = {"classes": list(model.classes), "weights_crc32": model.fingerprint, "eer": 0.25}
+    metrics |= {"dataset": "bundled", "split": "test"}
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
+    return tmp_path / "run"
+
+
+def resume(folder):
+    run = Run.resume(str(folder), {})
+    model = SiameseNetwork("conv2", "distance")
+    history, _ = run.load_state({"model": model}, torch.device("cpu"))
+    assert [row["epoch"] for row in history] in ([], [1])
+
+
+def describe(folder):
+    demo.describe(str(folder / "best"), SiameseNetwork.from_pretrained(folder / "best"))
+
+
+LISTING = Listing(Path("of none"), np.arange(80), np.zeros(80, int), ("0",), np.full(80, "train"), lambda index: index)
+READERS_OF_A_RUN = {
+    "config.json": resume,
+    "state.pt": resume,
+    "metrics.json": describe,
+    "images.csv": lambda folder: describe_changes(str(folder / "best"), LISTING, "test"),
+}
+
+
+@pytest.mark.parametrize("name", READERS_OF_A_RUN)
+def test_runs(folders, short_run, name):
+    try_mutants(folders, short_run, name, READERS_OF_A_RUN[name])
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("name", ["best/config.json", "config.json", "metrics.json"])
+def test_json_of_other_values(folders, short_run, name):
+    """Whole JSON, in which one value is another, or which is no object at all."""
+    original, refused = json.loads((short_run / name).read_text()), []
+
+    @MUTANTS
+    @given(st.sampled_from([None, *original]), VALUES)
+    def check(key, value):
+        (short_run / name).write_text(json.dumps(value if key is None else original | {key: value}))
+        try:
+            (resume if name == "config.json" else describe)(short_run)
+        except InputError as refusal:
+            refused.append(str(refusal))
+
+    check()
+    assert not [line for line in refused if "\n" in line]
+
+
+def test_pen_strokes(folders, tmp_path):
+    (tmp_path / "pens").mkdir()
+    strokes = "".join(f".PEN_DOWN\n {x} 300\n 200 {x}\n.PEN_UP\n" for x in (100, 200))
+    text = "".join(f'.SEGMENT DIGIT 0 ? "{digit}"\n{strokes}' for digit in range(10))
+    (tmp_path / "pens" / "digits").write_text(text)
+    try_mutants(folders, tmp_path / "pens", "digits", lambda folder: read_unipen(str(folder / "digits")))

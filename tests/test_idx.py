@@ -31,12 +31,15 @@ def test_idx_files_come_back_as_written(small_mnist, test_digits):
     assert torch.equal(digits.labels, test_digits.labels)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "long", "labels 10", "few labels", "32 pixels"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "magic number", "empty", "text", "long", "labels 10", "few labels", "32 pixels"]
+)
 def test_damaged_idx_files_are_named(small_mnist, damage):
     raw = small_mnist / "MNIST" / "raw"
     images, labels = raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"
     content = {
         "truncated": lambda: images.write_bytes(images.read_bytes()[:-1]),
+        "magic number": lambda: labels.write_bytes(labels.read_bytes()[:4]),
         "empty": lambda: images.write_bytes(b""),
         "text": lambda: images.write_text("<html>not found</html>"),
         "long": lambda: images.write_bytes(images.read_bytes() + b"0"),
