@@ -139,7 +139,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Writes config.json and model.safetensors into a folder; see huggingface_hub.PyTorchModelHubMixin."""
-        return super().save_pretrained(save_directory, config=self.config, **kwargs)
+        return super().save_pretrained(Path(save_directory).expanduser(), config=self.config, **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         write_whole(save_directory / WEIGHTS, safetensors.torch.save(self._state()))
@@ -213,8 +213,9 @@ def _known_facts(training: Any) -> dict[str, Any]:
 
 def _fractions(images: Tensor) -> Tensor:
     """Images (N, 1, 28, 28) as float32 in [0, 1]. InputError if uint8, bool or float values cannot mean that."""
-    if images.ndim != 4 or images.shape[1:] != (1, 28, 28):
-        raise InputError(f"images of shape {tuple(images.shape)}; (N, 1, 28, 28) is needed")
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != (1, 28, 28):
+        found = f"{type(images).__name__} of shape {tuple(getattr(images, 'shape', ()))}"
+        raise InputError(f"{found}; a tensor (N, 1, 28, 28) is needed")
     kind, pixels = images.dtype, images.float()
     # On a GPU, each number that is looked at is waited for: both at once.
     low, high = torch.stack(pixels.detach().aminmax()).tolist() if len(images) else (0.0, 0.0)

@@ -34,7 +34,7 @@ class Run:
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
         """A run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
-        folder = Path(out) if out is not None else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
+        folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
             way_out = f"go on with {command('train.py', '--resume', folder)}, or name another --out"
             raise InputError(f"{folder}: holds a run already; {way_out}")
@@ -150,7 +150,7 @@ def choose_folder(out: str | None, weights: str, evaluation: dict[str, Any], unu
     folder, name = evaluation_folder(weights), re.sub(r"[^\w.,-]+", "_", "-".join(unusual))[:80]
     checksum = f"{zlib.crc32(json.dumps(evaluation).encode()):08x}"
     others: set[str] = set()
-    for chosen in (Path(out),) if out is not None else (folder / name, folder / f"{name or 'evaluation'}-{checksum}"):
+    for chosen in (Path(out),) if out else (folder / name, folder / f"{name or 'evaluation'}-{checksum}"):
         there = read_object(chosen / METRICS) if (chosen / METRICS).is_file() else evaluation
         others = {key for key in evaluation if there.get(key) != evaluation[key]}
         if not others - {"weights"} or not others - {"weights_crc32"}:  # They were moved, or trained further.

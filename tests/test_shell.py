@@ -1,5 +1,6 @@
 """What the shell does to the scripts: another folder, ~, another encoding, Ctrl-C, output in a file."""
 
+import argparse
 import json
 import os
 import re
@@ -49,6 +50,8 @@ def test_a_command_is_found_and_quoted_from_everywhere(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert FOLDER["type"]("~/x") == str(tmp_path / "x")
     assert FOLDER["type"]("owner/name") == "owner/name"
+    with pytest.raises(argparse.ArgumentTypeError):
+        FOLDER["type"]("")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
