@@ -183,7 +183,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
         state = safetensors.torch.load_file(model_file)
-        if wrong := next((name for name, tensor in state.items() if not tensor.isfinite().all()), None):
+        if wrong := not_finite(state):
             raise ValueError(f"{model_file}: NaN or infinity in {wrong}")
         model.load_state_dict(state, strict=strict)
         return model.eval()
@@ -191,6 +191,11 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
     @classmethod
     def _load_as_pickle(cls, model: Self, model_file: str, *_: Any) -> NoReturn:
         raise ValueError(f"{model_file}: a pickle, which is never loaded; weights are {CONFIG} and {WEIGHTS}")
+
+
+def not_finite(state: dict[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity."""
+    return next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
 
 
 def named_folder(path: Path) -> Path:

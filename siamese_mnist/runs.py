@@ -15,7 +15,7 @@ import torch
 from siamese_mnist.data import Digits
 from siamese_mnist.errors import SCRIPTS, InputError, command
 from siamese_mnist.files import is_leftover, mend_folder, read_object, write_folder, write_whole
-from siamese_mnist.model import SiameseNetwork, named_folder
+from siamese_mnist.model import SiameseNetwork, named_folder, not_finite
 from siamese_mnist.options import TrainingOptions, as_typed
 
 RUNS, RELEASED = Path("runs"), Path("weights")  # The released weights lie beside the scripts, too.
@@ -78,6 +78,8 @@ class Run:
             state = torch.load(path, map_location=device, weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
+                if isinstance(part, torch.nn.Module) and (wrong := not_finite(part.state_dict())):
+                    raise ValueError(f"NaN or infinity in {wrong}")
             self._check(state["history"])
             return state["history"], state["images"]
         except FileNotFoundError:

@@ -121,7 +121,18 @@ def test_the_error_rate_shown_is_that_of_these_weights_on_all_of_their_classes(t
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"eer": "low"}', '{"eer": null}', "{}", '{"classes": 3}', '{"classes": [[]]}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"eer": "low"}',
+        '{"eer": null}',
+        '{"eer": NaN}',
+        '{"eer": 1e999}',
+        "{}",
+        '{"classes": 3}',
+        '{"classes": [[]]}',
+    ],
 )
 def test_a_damaged_evaluation_is_refused_by_name(tmp_path, text):
     network, weights = SiameseNetwork(), tmp_path / "best"

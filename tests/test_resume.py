@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,13 @@ def test_a_history_that_is_not_that_of_the_run_is_refused(tmp_path, history):
     torch.save({"history": history, "images": 1}, run.path / "state.pt")
     with pytest.raises(InputError, match=r"state\.pt"):
         run.load_state({}, torch.device("cpu"))
+
+
+def test_weights_in_the_state_that_are_no_numbers_are_refused(tmp_path):
+    run, layer = Run.new(str(tmp_path / "run"), TrainingOptions(epochs=2)), torch.nn.Linear(2, 1)
+    run.begin()
+    for wrong in (False, True):
+        state = layer.state_dict() | ({"bias": torch.tensor([torch.inf])} if wrong else {})
+        torch.save({"model": state, "history": [row(1)], "images": 1}, run.path / "state.pt")
+        with pytest.raises(InputError, match=r"state\.pt") if wrong else nullcontext():
+            run.load_state({"model": torch.nn.Linear(2, 1)}, torch.device("cpu"))
