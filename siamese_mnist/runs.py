@@ -157,7 +157,8 @@ def choose_folder(out: str | None, weights: str, evaluation: dict[str, Any], unu
         others = {key for key in evaluation if there.get(key) != evaluation[key]}
         if not others - {"weights"} or not others - {"weights_crc32"}:  # They were moved, or trained further.
             return chosen
-    raise InputError(f"{chosen}: holds another evaluation (of other {', '.join(sorted(others))}); name another --out")
+    differs = ", ".join(sorted({key.removesuffix("_crc32") for key in others}))
+    raise InputError(f"{chosen}: holds another evaluation (other {differs}); name another folder with --out")
 
 
 def images_fingerprint(*parts: Digits) -> int:
