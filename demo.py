@@ -56,6 +56,8 @@ def describe(weights: str, model: SiameseNetwork) -> str:
     try:
         of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
         if of_all and measured.get("weights_crc32") == model.fingerprint:
+            if not 0 <= measured["eer"] <= 1:
+                raise ValueError(f"eer {measured['eer']!r:.40}")
             eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: damaged ({error}); remove it, or run {command('evaluate.py', weights)}") from error

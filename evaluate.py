@@ -22,7 +22,7 @@ from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
-from siamese_mnist.options import FOLDER, add_weights_and_data, choose_data, find_source, script_parser
+from siamese_mnist.options import FOLDER, LARGEST, add_weights_and_data, choose_data, find_source, script_parser
 from siamese_mnist.runs import METRICS, choose_folder, describe_changes, find_weights, images_fingerprint
 
 CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
@@ -129,8 +129,8 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if not 2 <= args.pairs <= 600:
         raise InputError(f"--pairs {args.pairs} is not 2 to 600")
-    if args.seed < 0:
-        raise InputError(f"--seed {args.seed} is below 0")
+    if not 0 <= args.seed <= LARGEST:
+        raise InputError(f"--seed {args.seed} is not 0 to {LARGEST}")
     return args
 
 

@@ -123,7 +123,7 @@ def open_run() -> Run:
     where.add_argument("--resume", **FOLDER, help="go on with a run that was stopped")
     given = vars(parser.parse_args())
     resume, out = given.pop("resume"), given.pop("out")
-    return Run.resume(resume, given) if resume is not None else Run.new(out, TrainingOptions(**given))
+    return Run.resume(resume, given) if resume else Run.new(out, TrainingOptions(**given))
 
 
 def one_cycle(progress: float) -> float:

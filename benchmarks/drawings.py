@@ -7,7 +7,6 @@ drawn at random size and place on a canvas of 280 pixels, with every brush, and 
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.errors import run_script
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
+from siamese_mnist.options import FOLDER, WEIGHTS, as_path, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 CANVAS = 280  # pixels a side
@@ -122,7 +121,7 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("file", type=os.path.expanduser, metavar="FILE", help="pendigits-orig.tra")
+    arguments.add_argument("file", type=as_path, metavar="FILE", help="pendigits-orig.tra")
     arguments.add_argument(
         "weights", nargs="?", **WEIGHTS, help="a run or a folder of weights (default: the newest run)"
     )

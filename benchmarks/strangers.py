@@ -9,7 +9,6 @@ is the best similarity to 20 references of a class, and below the weights' rejec
 """
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from siamese_mnist import InputError, SiameseNetwork, load_digits, metrics, prep
 from siamese_mnist.errors import run_script
 from siamese_mnist.images import open_image
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
+from siamese_mnist.options import FOLDER, WEIGHTS, as_path, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 DOODLES, CANVAS = 1000, 280  # of each kind; pixels a side
@@ -191,7 +190,7 @@ def parse_arguments() -> argparse.Namespace:
     arguments.add_argument(
         "folder",
         nargs="?",
-        type=os.path.expanduser,
+        type=as_path,
         metavar="FOLDER",
         help="images of strangers (default: doodles alone)",
     )

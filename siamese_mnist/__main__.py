@@ -10,7 +10,6 @@ if __name__ == "__main__":
     end_quietly_while_loading()
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -20,14 +19,14 @@ from siamese_mnist import InputError, SiameseNetwork, prepare_drawing
 from siamese_mnist.errors import run_script
 from siamese_mnist.images import open_image
 from siamese_mnist.matching import Matcher, compare
-from siamese_mnist.options import add_weights_and_data, script_parser
+from siamese_mnist.options import add_weights_and_data, as_path, script_parser
 from siamese_mnist.references import references
 from siamese_mnist.runs import find_weights
 
 
 def main() -> None:
     args = parse_arguments()
-    images = [prepare(path) for path in args.images]
+    images = [prepare(file) for file in args.images]
     model = SiameseNetwork.from_pretrained(find_weights(args.weights))
     if len(images) == 2:
         similarity, distance = compare(model, *images)
@@ -40,21 +39,21 @@ def main() -> None:
     print(f"{found.winner or 'like none'}: {', '.join(f'{name} {score:.4f}' for name, score in found.scores.items())}")
 
 
-def prepare(path: str) -> Tensor:
+def prepare(file: str) -> Tensor:
     """An image file as an image (1, 1, 28, 28). InputError names the file."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such file")
     try:
-        return prepare_drawing(open_image(path))
+        return prepare_drawing(open_image(file))
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{file}: {error}") from error
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__)
     parser.add_argument("command", choices=("match",), help="what to do")
     add_weights_and_data(parser, "where the references come from (default: bundled, or the weights' own)")
-    parser.add_argument("images", nargs="+", type=os.path.expanduser, metavar="IMAGE", help="one file, or two")
+    parser.add_argument("images", nargs="+", type=as_path, metavar="IMAGE", help="one file, or two")
     args = parser.parse_args()
     if len(args.images) > 2:
         raise InputError(f"{len(args.images)} images; name one or two")

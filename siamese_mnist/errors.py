@@ -72,6 +72,8 @@ def run_script(main: Callable[[], None]) -> None:
         return main()
     except InputError as error:
         message = str(error)
+    except BrokenPipeError:  # Nobody reads on, as behind `| head`: what the shell says of SIGPIPE.
+        os._exit(141)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         message = f"{where}{error.strerror or error}; {WAYS_OUT.get(error.errno or 0, 'name another one')}"

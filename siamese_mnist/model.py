@@ -6,6 +6,7 @@ import re
 import zlib
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NoReturn, Self
 
 import safetensors.torch
@@ -139,7 +140,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Writes config.json and model.safetensors into a folder; see huggingface_hub.PyTorchModelHubMixin."""
-        return super().save_pretrained(save_directory, config=self.config, **kwargs)
+        return super().save_pretrained(Path(save_directory).expanduser(), config=self.config, **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         write_whole(save_directory / WEIGHTS, safetensors.torch.save(self._state()))
@@ -150,7 +151,11 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Self:
-        """Loads a folder, or owner/name from the Hugging Face Hub. InputError if it is not whole; never a pickle."""
+        """Loads a folder, or owner/name from the Hugging Face Hub, to `map_location`; see PyTorchModelHubMixin.
+
+        InputError if it is not whole, or no such device is there. Never reads a pickle.
+        """
+        where = kwargs.pop("map_location", "cpu")
         name = str(pretrained_model_name_or_path)
         folder = named_folder(Path(name).expanduser())
         if folder.is_dir():
@@ -163,24 +168,34 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
             with redirect_stdout(None):  # The mixin prints what it does.
-                return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
+                model = super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
         except InputError as error:
             raise InputError(f"{folder / CONFIG}: {error}") from error
-        except (OSError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200]
+        except (OSError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError) as error:
+            reason = shorten(str(error), 200)
             raise InputError(f"{name}: no weights of this package could be loaded from there ({reason})") from error
+        try:
+            return model.to(torch.device("cpu" if where is None else where))
+        except (RuntimeError, AssertionError, TypeError) as error:
+            reason = shorten(str(error), 200)
+            raise InputError(f"map_location={where!r}: cannot be used here ({reason}); leave it out") from error
 
     @classmethod
-    def _load_as_safetensor(cls, model: Self, model_file: str, map_location: Any, strict: bool) -> Self:
+    def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
         state = safetensors.torch.load_file(model_file)
-        if wrong := next((name for name, tensor in state.items() if not tensor.isfinite().all()), None):
+        if wrong := not_finite(state):
             raise ValueError(f"{model_file}: NaN or infinity in {wrong}")
         model.load_state_dict(state, strict=strict)
-        return model.eval().to(map_location)
+        return model.eval()
 
     @classmethod
     def _load_as_pickle(cls, model: Self, model_file: str, *_: Any) -> NoReturn:
         raise ValueError(f"{model_file}: a pickle, which is never loaded; weights are {CONFIG} and {WEIGHTS}")
+
+
+def not_finite(state: dict[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity."""
+    return next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
 
 
 def named_folder(path: Path) -> Path:
@@ -192,7 +207,7 @@ def _finite(name: str, value: Any, low: float = -math.inf, high: float = math.in
     """A finite number in [low, high]. InputError names one that is not."""
     try:
         number = math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or not low <= number <= high:
         raise InputError(f"{name} {value!r:.40} is no number" + (f" from {low} to {high}" if high == 1 else ""))
@@ -213,8 +228,9 @@ def _known_facts(training: Any) -> dict[str, Any]:
 
 def _fractions(images: Tensor) -> Tensor:
     """Images (N, 1, 28, 28) as float32 in [0, 1]. InputError if uint8, bool or float values cannot mean that."""
-    if images.ndim != 4 or images.shape[1:] != (1, 28, 28):
-        raise InputError(f"images of shape {tuple(images.shape)}; (N, 1, 28, 28) is needed")
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != (1, 28, 28):
+        found = f"{type(images).__name__} of shape {tuple(getattr(images, 'shape', ()))}"
+        raise InputError(f"{found}; a tensor (N, 1, 28, 28) is needed")
     kind, pixels = images.dtype, images.float()
     # On a GPU, each number that is looked at is waited for: both at once.
     low, high = torch.stack(pixels.detach().aminmax()).tolist() if len(images) else (0.0, 0.0)

@@ -16,7 +16,16 @@ from siamese_mnist.sources import SOURCES, Source
 LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
 INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
 FLAG = argparse.BooleanOptionalAction
-FOLDER = {"type": os.path.expanduser, "metavar": "DIR"}  # A shell leaves the ~ of --out=~/runs as it is.
+
+
+def as_path(typed: str) -> str:
+    """A path, with the ~ that a shell leaves in --out=~/runs; an empty one, as of a variable not set, is refused."""
+    if not typed:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return os.path.expanduser(typed)
+
+
+FOLDER = {"type": as_path, "metavar": "DIR"}
 WEIGHTS = FOLDER | {"metavar": "WEIGHTS"}
 LARGEST = 2**63 - 1  # More is no seed to torch.
 

@@ -17,7 +17,7 @@ from siamese_mnist.data import Digits
 from siamese_mnist.errors import SCRIPTS, InputError, command
 from siamese_mnist.files import is_leftover, mend_folder, read_object, write_folder, write_whole
 from siamese_mnist.listing import Listing
-from siamese_mnist.model import SiameseNetwork, named_folder
+from siamese_mnist.model import SiameseNetwork, named_folder, not_finite
 from siamese_mnist.options import TrainingOptions, as_typed
 
 RUNS, RELEASED = Path("runs"), Path("weights")  # The released weights lie beside the scripts, too.
@@ -36,7 +36,7 @@ class Run:
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
         """A run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
-        folder = Path(out) if out is not None else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
+        folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
             way_out = f"go on with {command('train.py', '--resume', folder)}, or name another --out"
             raise InputError(f"{folder}: holds a run already; {way_out}")
@@ -85,6 +85,8 @@ class Run:
             state = torch.load(path, map_location=device, weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
+                if isinstance(part, torch.nn.Module) and (wrong := not_finite(part.state_dict())):
+                    raise ValueError(f"NaN or infinity in {wrong}")
             self._check(state["history"])
             return state["history"], state["images"]
         except FileNotFoundError:
@@ -178,12 +180,13 @@ def choose_folder(out: str | None, weights: str, evaluation: dict[str, Any], unu
     folder, name = evaluation_folder(weights), re.sub(r"[^\w.,-]+", "_", "-".join(unusual))[:80]
     checksum = f"{zlib.crc32(json.dumps(evaluation).encode()):08x}"
     others: set[str] = set()
-    for chosen in (Path(out),) if out is not None else (folder / name, folder / f"{name or 'evaluation'}-{checksum}"):
+    for chosen in (Path(out),) if out else (folder / name, folder / f"{name or 'evaluation'}-{checksum}"):
         there = read_object(chosen / METRICS) if (chosen / METRICS).is_file() else evaluation
         others = {key for key in evaluation if there.get(key) != evaluation[key]}
         if not others - {"weights"} or not others - {"weights_crc32"}:  # They were moved, or trained further.
             return chosen
-    raise InputError(f"{chosen}: holds another evaluation (of other {', '.join(sorted(others))}); name another --out")
+    differs = ", ".join(sorted({key.removesuffix("_crc32") for key in others}))
+    raise InputError(f"{chosen}: holds another evaluation (other {differs}); name another folder with --out")
 
 
 def images_fingerprint(*parts: Digits) -> int:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 
 import httpx
 import pytest
@@ -19,8 +20,9 @@ from siamese_mnist import InputError, SiameseNetwork
 
 
 @pytest.mark.slow
-def test_it_says_where_it_is_and_answers_and_ends_with_ctrl_c(tmp_path, monkeypatch, capsys):
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+def test_it_says_where_it_is_whatever_the_proxy_and_answers_and_ends_with_ctrl_c(tmp_path, monkeypatch, capsys):
+    proxies = dict.fromkeys(("http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")  # Nobody listens there.
+    environment = {**os.environ, **proxies, "GRADIO_TEMP_DIR": str(tmp_path)}
     environment.pop("GRADIO_ANALYTICS_ENABLED")
     process = subprocess.Popen(
         [sys.executable, str(REPOSITORY / "demo.py"), str(REPOSITORY / "weights")],
@@ -53,6 +55,21 @@ def test_it_says_where_it_is_and_answers_and_ends_with_ctrl_c(tmp_path, monkeypa
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_a_proxy_is_passed_by_for_the_page_alone(monkeypatch, share):
+    from siamese_mnist.page.app import _reached_without_proxy
+
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with _reached_without_proxy("10.0.0.1", share):
+        for host in ("localhost", "127.0.0.1", "10.0.0.1", "example.org"):
+            assert urllib.request.proxy_bypass_environment(host)
+        assert not share or not urllib.request.proxy_bypass_environment("gradio.app")
+    assert urllib.request.getproxies_environment()["no"] == "example.org"
+    assert "NO_PROXY" not in os.environ
 
 
 def test_symbols_of_ones_own_are_compared_with_themselves(tmp_path):
@@ -88,21 +105,52 @@ def test_weights_of_an_unknown_dataset_are_an_input_error(tmp_path):
 
 
 def test_the_error_rate_shown_is_that_of_these_weights_on_all_of_their_classes(tmp_path):
-    network, whole = SiameseNetwork(classes=("0", "1")), {"classes": ["0", "1"], "fraction": None}
+    network = SiameseNetwork(classes=("0", "1"))
+    whole = {"classes": ["0", "1"], "fraction": None, "weights_crc32": network.fingerprint}
     (tmp_path / "history.csv").touch()
     weights = str(tmp_path / "best")
     for change, shown in (
         ({}, True),
         ({"classes": ["8", "9"]}, False),
         ({"fraction": 0.1}, False),
-        ({"weights": str(tmp_path / "epoch-001")}, False),
+        ({"weights_crc32": SiameseNetwork(classes=("0", "1")).fingerprint}, False),  # another training, moved there
     ):
-        measured = {"weights": weights, "eer": 0.125, "dataset": "mnist", "split": "test", **whole, **change}
+        measured = {"eer": 0.125, "dataset": "mnist", "split": "test", **whole, **change}
         (tmp_path / "metrics.json").write_text(json.dumps(measured))
         assert ("12.50% on the mnist test split" in demo.describe(weights, network)) == shown, change
 
 
-def test_errors_are_one_line(run_script, trained_run, tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"eer": "low"}',
+        '{"eer": null}',
+        '{"eer": NaN}',
+        '{"eer": 1e999}',
+        "{}",
+        '{"classes": 3}',
+        '{"classes": [[]]}',
+    ],
+)
+def test_a_damaged_evaluation_is_refused_by_name(tmp_path, text):
+    network, weights = SiameseNetwork(), tmp_path / "best"
+    (tmp_path / "history.csv").touch()
+    whole = {
+        "classes": list(network.classes),
+        "weights_crc32": network.fingerprint,
+        "dataset": "mnist",
+        "split": "test",
+    }
+    damaged = json.dumps(whole | json.loads(text)) if text.startswith("{") else text
+    (tmp_path / "metrics.json").write_text(damaged)
+    with pytest.raises(InputError, match=r"metrics\.json"):
+        demo.describe(str(weights), network)
+
+
+def test_errors_are_one_line(run_script, trained_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("siamese_mnist.runs.SCRIPTS", tmp_path)
     assert_one_line_error(run_script("demo.py", cwd=tmp_path), "no weights", "train.py")
     assert_one_line_error(run_script("demo.py", tmp_path / "none"), "none", "train.py")
     assert_one_line_error(run_script("demo.py", trained_run, "--port", 0), "--port 0", "65535")

@@ -50,6 +50,12 @@ def test_what_cannot_be_an_image_is_refused_with_its_type_and_range(network, tes
         network(images, images)
 
 
+def test_what_is_no_tensor_is_refused(network, test_digits):
+    for images in (test_digits.images.numpy(), test_digits.images.tolist(), None):
+        with pytest.raises(InputError, match="tensor"):
+            network.encode(images)
+
+
 def test_blank_images_no_images_and_those_of_the_training_are_taken(network, train_digits):
     for kind in (torch.uint8, torch.float32, torch.bool):
         assert embed(network, torch.zeros(2, 1, 28, 28, dtype=kind)).shape == (2, 64)

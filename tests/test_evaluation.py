@@ -46,6 +46,28 @@ def test_an_interval_is_laid_around_the_exact_value():
     assert bootstrap.interval(samples, 0.52) == pytest.approx([0.52 - 0.0925, 0.52 + 0.1925])
 
 
+def test_where_nothing_went_wrong_the_interval_is_as_wide_as_the_images_are_few():
+    for images, low in ((6, 0.6097), (500, 0.99238)):  # Wilson's, as statistics programs give them
+        assert bootstrap.interval(np.ones(1001), 1.0, images) == pytest.approx([low, 1], abs=1e-4)
+        assert bootstrap.interval(np.zeros(1001), 0.0, images) == pytest.approx([0, 1 - low], abs=1e-4)
+    assert bootstrap.wilson_interval(0.1, 50) == pytest.approx([0.0435, 0.2136], abs=1e-4)
+    assert bootstrap.interval(np.full(1001, 0.3), 0.3) == [0.3, 0.3]
+    with_gaps = np.concatenate([[0.5], np.linspace(0.4, 0.7, 1001), [np.nan] * 9])  # draws that hold no pair
+    assert bootstrap.interval(with_gaps, 0.52, 6) == pytest.approx([0.52 - 0.0925, 0.52 + 0.1925])
+
+
+def test_a_perfect_network_on_six_images_is_not_said_to_be_perfect(released, test_digits):
+    digits = test_digits.select(torch.tensor([0, 1, 2, 350, 351, 352]))
+    measured = evaluate(
+        digits, Scoring("released", released.encode_all(digits.images), released.logits, 0.5), {}, 0
+    ).metrics
+    assert (measured["eer"], measured["accuracy"]) == (0, 1)
+    for name in ("eer", "accuracy", "balanced_accuracy", "auc", "match_accuracy_1"):
+        low, high = measured[f"{name}_ci95"]
+        assert high - low > 0.3, name
+        assert 0 <= low <= high <= 1, name
+
+
 def test_the_interval_of_matches_knows_that_other_references_might_have_been_drawn():
     asked = torch.ones(100, 400, dtype=torch.bool)
     by_set, by_image = asked.clone(), asked.clone()

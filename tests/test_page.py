@@ -19,7 +19,7 @@ from strokes import DIGITS, draw, place
 
 from siamese_mnist import SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.matching import Matcher
-from siamese_mnist.page.app import MOST_EXAMPLES, MOST_SYMBOLS, Page
+from siamese_mnist.page.app import MOST_EXAMPLES, MOST_FILES, MOST_SYMBOLS, Page
 from siamese_mnist.page.markup import PREFIX
 
 
@@ -96,7 +96,27 @@ def test_match_and_verify_answer_programs(client, files):
         assert set(answer) == {"same", "similarity", "distance", "threshold"}
         assert answer["same"] == same == int(answer["similarity"] >= answer["threshold"])
         assert answer["distance"] >= 0
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/match", "/verify"}
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/match", "/verify", "/match_many"}
+
+
+def test_many_files_are_matched_in_order_and_a_broken_one_has_its_own_error(client, files, tmp_path):
+    (tmp_path / "text.png").write_text("hello")
+    paths = [files / "7.png", tmp_path / "text.png", files / "3.png"]
+    first, broken, last = client.predict([handle_file(path) for path in paths], api_name="/match_many")
+    assert (first["winner"], last["winner"]) == ("7", "3")
+    assert first == client.predict(handle_file(paths[0]), api_name="/match")
+    assert set(broken) == {"error"}
+    for count in (0, MOST_FILES + 1):
+        with pytest.raises(AppError, match=f"{count} files"):
+            client.predict([handle_file(files / "7.png")] * count, api_name="/match_many")
+
+
+def test_a_bare_path_is_not_opened_but_told_how_to_be_sent(client, files, capfd):
+    path = str(files / "7.png")
+    for call, arguments in (("/match", (path,)), ("/verify", (handle_file(path), path)), ("/match_many", ([path],))):
+        with pytest.raises(AppError, match="handle_file"):
+            client.predict(*arguments, api_name=call)
+    assert capfd.readouterr().err == ""  # Nothing in the server's terminal.
 
 
 def png_of_size(width, height):

@@ -1,6 +1,7 @@
 """The folder of a run, what a kill may leave in it, and which weights are meant."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -11,13 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import REPOSITORY
 
 import evaluate
-from siamese_mnist import InputError
+from siamese_mnist import InputError, runs
 from siamese_mnist.files import mend_folder, write_folder
 from siamese_mnist.listing import Listing
 from siamese_mnist.options import TrainingOptions
-from siamese_mnist.runs import Run, best_epoch, describe_changes, evaluation_folder, find_weights
+from siamese_mnist.runs import (
+    Run,
+    best_epoch,
+    choose_folder,
+    describe_changes,
+    evaluation_folder,
+    find_weights,
+    images_fingerprint,
+)
 
 
 def fill_with(text):
@@ -108,6 +118,8 @@ def test_the_best_epoch_is_the_last_within_one_standard_error_of_the_least():
 
 def test_the_newest_run_is_the_default(trained_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    assert find_weights(None) == str(REPOSITORY / "weights")
+    monkeypatch.setattr(runs, "SCRIPTS", tmp_path)
     with pytest.raises(InputError, match=r"train\.py"):
         find_weights(None)
     Path("weights").mkdir()
@@ -131,12 +143,12 @@ def test_a_run_killed_between_two_folders_says_how_it_is_mended(tmp_path):
         find_weights(str(tmp_path / "run"))
 
 
-def test_a_run_goes_on_with_its_own_options_alone(tmp_path, test_digits):
-    options = TrainingOptions(encoder="conv2", head="distance", loss="contrastive", classes="0-7", augment=False)
-    Run.new(str(tmp_path / "run"), options).begin(test_digits)
-    assert Run.resume(str(tmp_path / "run"), {"encoder": "conv2"}).options == options
-    with pytest.raises(InputError, match=r"--lr 0\.5: the run began with 0\.02"):
-        Run.resume(str(tmp_path / "run"), {"lr": 0.5})
+def test_images_are_known_again_by_their_content(test_digits):
+    some = test_digits.at_most(5)
+    assert images_fingerprint(some) == images_fingerprint(test_digits.at_most(5))
+    others = [test_digits.at_most(6), some.select(torch.arange(50).flip(0))]
+    others.append(replace(some, labels=some.labels.flip(0)))
+    assert len({images_fingerprint(some), images_fingerprint(some, some), *map(images_fingerprint, others)}) == 5
 
 
 def test_it_is_said_which_images_of_the_training_are_missing_relabelled_or_measured(tmp_path, test_digits):
@@ -168,11 +180,48 @@ def test_options_come_back_from_the_command_that_they_tell():
     assert TrainingOptions().as_command() == TrainingOptions(lr=0.01).as_command() == "python train.py"
 
 
-def test_an_evaluation_lies_beside_its_weights_and_hides_none_on_the_hub(trained_run, tmp_path):
+def test_an_evaluation_lies_beside_its_weights_and_hides_none_on_the_hub(trained_run, tmp_path, monkeypatch):
     assert evaluation_folder(str(trained_run / "best")) == trained_run
     (tmp_path / "weights").mkdir()
     assert evaluation_folder(str(tmp_path / "weights")) == tmp_path / "weights-evaluation"
     assert evaluation_folder("owner/name") == Path("name-evaluation")
+    assert evaluation_folder(str(trained_run / "last")) == trained_run / "last-evaluation"
+    monkeypatch.chdir(tmp_path / "weights")
+    assert evaluation_folder(".") == tmp_path / "weights-evaluation"
+
+
+def test_each_evaluation_has_its_folder(tmp_path):
+    """Ten of one network, none of which may lie where another does; each lies where it did when it is done again."""
+    facts = {"weights": "w", "weights_crc32": 1, "images_crc32": 2, "dataset": "mnist", "classes": ["0", "a b"]}
+    evaluations = [facts] + [{**facts, name: "other"} for name in ("images_crc32", "dataset", "classes")]
+    evaluations += [{**facts, "weights": "v", "weights_crc32": 5}]
+    weights = str(tmp_path / "weights")
+    Path(weights).mkdir()
+    found = {}
+    for unusual in ([], ["mnist", "test", "a b/c"]):
+        for evaluation in evaluations:
+            folder = choose_folder(None, weights, evaluation, unusual)
+            assert folder not in found
+            assert folder.parent in (tmp_path, tmp_path / "weights-evaluation")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "metrics.json").write_text(json.dumps({**evaluation, "eer": 0.5}))
+            found[folder] = evaluation
+            assert choose_folder(None, weights, evaluation, unusual) == folder
+    assert len(found) == 2 * len(evaluations)
+
+
+def test_a_named_folder_with_another_evaluation_is_refused(tmp_path):
+    facts = {"weights": "w", "weights_crc32": 1, "seed": 0}
+    assert choose_folder(str(tmp_path), "w", facts, []) == tmp_path
+    (tmp_path / "metrics.json").write_text(json.dumps(facts))
+    for same in ({}, {"weights": "moved"}, {"weights_crc32": 9}):  # 9: trained further
+        assert choose_folder(str(tmp_path), "w", facts | same, []) == tmp_path
+    for other in ({"seed": 1}, {"weights": "v", "weights_crc32": 9}):
+        with pytest.raises(InputError, match="--out"):
+            choose_folder(str(tmp_path), "w", facts | other, [])
+    (tmp_path / "metrics.json").write_text("[1")
+    with pytest.raises(InputError, match=r"metrics\.json"):
+        choose_folder(str(tmp_path), "w", facts, [])
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,15 @@ def test_the_file_stands_for_its_folder(network, saved, file):
     assert find_weights(str(saved / file)) == str(saved)
 
 
-@pytest.mark.parametrize("where", ["cpu", torch.device("cpu")])
+@pytest.mark.parametrize("where", ["cpu", torch.device("cpu"), None])
 def test_map_location_is_where_they_are_loaded(network, saved, where):
     assert SiameseNetwork.from_pretrained(saved, map_location=where).fingerprint == network.fingerprint
 
 
-def test_a_device_that_is_not_there_is_one_line(saved):
-    with pytest.raises(InputError) as caught:
-        SiameseNetwork.from_pretrained(saved, map_location="cuda:99")
+@pytest.mark.parametrize("where", ["cuda:99", 99, "nowhere", 1.5])
+def test_a_device_that_is_not_there_is_one_line(saved, where):
+    with pytest.raises(InputError, match="map_location") as caught:
+        SiameseNetwork.from_pretrained(saved, map_location=where)
     assert "\n" not in str(caught.value)
 
 
@@ -105,3 +106,5 @@ def test_numbers_of_numpy_and_torch_are_numbers():
     network = SiameseNetwork(threshold=np.float32(0.25), calibration=(torch.tensor(2.0), np.int64(1)))
     assert (network.threshold, network.calibration) == (0.25, (2.0, 1.0))
     json.dumps(network.config)
+    with pytest.raises(InputError, match="threshold"):
+        SiameseNetwork(threshold=torch.tensor([0.25, 0.5]))

@@ -117,7 +117,7 @@ def test_a_run_stopped_before_its_first_epoch_ended_goes_on(run_script, quick_ru
 
 def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_run, tmp_path):
     assert_one_line_error(run_script("train.py", "--resume", quick_run, "--lr", 0.1), "--lr", "0.01")
-    assert_one_line_error(run_script("train.py", "--resume", tmp_path), "--resume")
+    assert_one_line_error(run_script("train.py", "--resume", tmp_path), "no run", "--out")
     assert_one_line_error(run_script("train.py", "--resume", quick_run / "best"), "no options of a run")
     assert_one_line_error(run_script("train.py", *QUICK, "--out", quick_run), "--resume")
     damaged = tmp_path / "damaged"
@@ -218,7 +218,7 @@ def test_unseen_classes_are_measured(run_script, tmp_path):
     assert SiameseNetwork.from_pretrained(tmp_path / "run" / "best").classes == tuple("01234567")
     done = run_script("evaluate.py", tmp_path / "run", "--classes", "8,9")
     assert done.returncode == 0, done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "bundled-test-8,9" / "metrics.json").read_text())
     assert (metrics["images"], metrics["positives"]) == (100, 2450)
 
 
@@ -242,7 +242,7 @@ def test_weights_trained_on_mnist_are_measured_on_bundled_where_there_is_no_mnis
     done = run_script("evaluate.py", folder, "--classes", "0,1")
     assert done.returncode == 0, done.stderr
     assert "bundled images instead" in done.stdout
-    metrics = json.loads((tmp_path / "weights-evaluation" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "weights-evaluation" / "bundled-test-0,1" / "metrics.json").read_text())
     assert metrics["dataset"] == "bundled"
     assert_one_line_error(run_script("evaluate.py", folder, "--dataset", "mnist"), "bundled")
 
@@ -258,10 +258,12 @@ def test_half_of_mnist_is_no_mnist(run_script, trained_run, tmp_path, mnist_root
     model.save_pretrained(tmp_path / "weights")
     done = run_script("evaluate.py", tmp_path / "weights", "--classes", "0,1")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "weights-evaluation" / "metrics.json").read_text())["dataset"] == "bundled"
+    metrics = json.loads((tmp_path / "weights-evaluation" / "bundled-test-0,1" / "metrics.json").read_text())
+    assert metrics["dataset"] == "bundled"
 
 
-def test_no_weights_and_wrong_weights_are_one_line(run_script, tmp_path):
+def test_no_weights_and_wrong_weights_are_one_line(run_script, tmp_path, monkeypatch):
+    monkeypatch.setattr("siamese_mnist.runs.SCRIPTS", tmp_path)
     assert_one_line_error(run_script("evaluate.py", cwd=tmp_path), "train.py")
     assert_one_line_error(run_script("evaluate.py", tmp_path / "none"), "none")
     assert_one_line_error(run_script("evaluate.py", tmp_path), "config.json")
