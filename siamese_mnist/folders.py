@@ -35,7 +35,9 @@ def list_folder(root: Path) -> Listing:
     split = np.array([splits.get(folder[0], "train") for folder in images for _ in images[folder]], "U5")
     bar = tqdm(paths, desc="listing", unit="image", disable=None)
     digests, own = np.array([digest(path.read_bytes()) for path in bar]), split == "train"
-    split[own] = split_by_content(digests[own], labels[own], names, [name for name in HELD_OUT if name not in split])
+    split[own] = split_by_content(
+        root, digests[own], labels[own], names, [name for name in HELD_OUT if name not in split]
+    )
     if untrained := sorted(set(range(len(names))) - set(labels[own].tolist())):
         left_out.append(f"{len(untrained)} classes have no training images, such as {names[untrained[0]]}")
     for told in left_out:

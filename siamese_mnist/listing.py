@@ -53,7 +53,7 @@ def digest(content: bytes | memoryview) -> int:
 
 
 def split_by_content(
-    digests: np.ndarray, labels: np.ndarray, names: Sequence[str], held_out: Sequence[str]
+    root: Path, digests: np.ndarray, labels: np.ndarray, names: Sequence[str], held_out: Sequence[str]
 ) -> np.ndarray:
     """The split (N,) of each image: a tenth of each class for each held-out one, at least two, the rest "train".
 
@@ -72,5 +72,5 @@ def split_by_content(
             start = end
         if len(distinct) < max(least, start + SMALLEST_PART):
             needed = f"it needs at least {least}" if len(distinct) < least else "too few of them are left for training"
-            raise InputError(f"class {names[label]!r} has {len(distinct)} different images; {needed}: add some")
+            raise InputError(f"{root}: class {names[label]!r} has {len(distinct)} different images; {needed}: add some")
     return splits

@@ -47,7 +47,7 @@ def read_mnist(root: Path, split: str) -> Arrays:
         chosen = (np.arange(len(labels)) < MNIST_VALIDATION) == (split == "val")
     else:
         digests = np.array([digest(image) for image in images])
-        chosen = split_by_content(digests, labels, DIGIT_NAMES, ("val",)) == split
+        chosen = split_by_content(root, digests, labels, DIGIT_NAMES, ("val",)) == split
     images, labels = images[chosen][:, None], labels[chosen].astype(np.int64)
     return Arrays(torch.from_numpy(images), torch.from_numpy(labels), DIGIT_NAMES)
 

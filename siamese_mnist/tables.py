@@ -47,7 +47,7 @@ def list_csv(root: Path) -> Listing:
     elif test_path:
         note(f"{test_path}: has no labels; a tenth of {path} is the test split")
     digests = np.array([digest(row) for row in images])
-    splits = split_by_content(digests, labels, names, held_out)
+    splits = split_by_content(path, digests, labels, names, held_out)
     if test_labels is not None:
         images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
         digests = np.concatenate([digests, [digest(row) for row in test_images]])

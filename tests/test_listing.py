@@ -1,12 +1,14 @@
 """Splits that follow from the images' content alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from siamese_mnist import InputError
 from siamese_mnist.listing import SMALLEST_PART, digest, split_by_content
 
-NAMES = tuple("0123456789")
+HERE, NAMES = Path("here"), tuple("0123456789")
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +27,24 @@ def test_added_images_move_none_that_was_trained_on_into_test(listed, seed):
     trained = np.zeros(len(labels), bool)
     for size in (60, 61, 62, 65, 70, 80, 100, 150, 250, 500, 1000, 1900):
         there = order[:size]
-        splits = split_by_content(digests[there], labels[there], NAMES, ("test", "val"))
+        splits = split_by_content(HERE, digests[there], labels[there], NAMES, ("test", "val"))
         assert not trained[there[splits == "test"]].any()
         trained[there[splits == "train"]] = True
 
 
 def test_a_split_depends_neither_on_the_order_nor_on_other_classes(listed):
     digests, labels = listed
-    splits = split_by_content(digests, labels, NAMES, ("test", "val"))
+    splits = split_by_content(HERE, digests, labels, NAMES, ("test", "val"))
     order = np.random.default_rng(1).permutation(len(labels))
-    assert (split_by_content(digests[order], labels[order], NAMES, ("test", "val")) == splits[order]).all()
+    assert (split_by_content(HERE, digests[order], labels[order], NAMES, ("test", "val")) == splits[order]).all()
     some = labels < 4
-    assert (split_by_content(digests[some], labels[some], NAMES, ("test", "val")) == splits[some]).all()
+    assert (split_by_content(HERE, digests[some], labels[some], NAMES, ("test", "val")) == splits[some]).all()
 
 
 @pytest.mark.parametrize("held_out", [("test", "val"), ("val",), ("test",), ()])
 def test_each_class_has_about_a_tenth_in_each_held_out_split(listed, held_out):
     digests, labels = listed
-    splits = split_by_content(digests, labels, NAMES, held_out)
+    splits = split_by_content(HERE, digests, labels, NAMES, held_out)
     assert set(splits) == {"train", *held_out}
     for split in held_out:
         shares = np.bincount(labels[splits == split]) / np.bincount(labels)
@@ -53,14 +55,14 @@ def test_each_class_has_about_a_tenth_in_each_held_out_split(listed, held_out):
 
 def test_copies_of_an_image_share_its_split(listed):
     digests, labels = (np.tile(values, 2) for values in listed)
-    splits = split_by_content(digests, labels, NAMES, ("test", "val"))
+    splits = split_by_content(HERE, digests, labels, NAMES, ("test", "val"))
     assert (splits[: len(splits) // 2] == splits[len(splits) // 2 :]).all()
 
 
 def test_small_classes_have_two_in_each_split_or_are_named(listed):
     digests, labels = (values[:60] for values in listed)
-    splits = split_by_content(digests, labels, NAMES, ("test", "val"))
+    splits = split_by_content(HERE, digests, labels, NAMES, ("test", "val"))
     for split in ("train", "val", "test"):
         assert (np.bincount(labels[splits == split]) >= SMALLEST_PART).all()
     with pytest.raises(InputError, match="'3' has 5 different images"):
-        split_by_content(np.append(digests[:23], digests[22]), np.append(labels[:23], 3), NAMES, ("test", "val"))
+        split_by_content(HERE, np.append(digests[:23], digests[22]), np.append(labels[:23], 3), NAMES, ("test", "val"))
