@@ -8,6 +8,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from siamese_mnist.errors import InputError
+from siamese_mnist.paper import erase_rules, find_page, trim_frame
 
 SMALLEST, LARGEST = 8, 4096  # Pixels a side that an image may have.
 WORKING = 560  # Larger images are first reduced to this size, which also averages the noise of a photo.
@@ -17,6 +18,7 @@ INVISIBLE, FAINTEST = 0.002, 0.08  # The least contrast with the background of a
 STRONG, WEAK = 0.5, 0.2  # Shares of the ink's contrast that a stroke reaches, and at which it ends.
 SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image's side, are no ink.
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
+FRAMES = 3  # At most so many round each other are taken off.
 REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 
 
@@ -98,16 +100,16 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
     return np.rint(array * (255 / top)).astype(np.uint8)
 
 
-def _find_ink(pixels: np.ndarray) -> np.ndarray:
+def _find_ink(pixels: np.ndarray, frames: int = FRAMES) -> np.ndarray:
     """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise."""
+    pixels = trim_frame(pixels)
     background = _background(pixels)
     contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
     nothing, side = InputError("nothing is drawn"), max(contrast.shape)
     if contrast.max() < FAINTEST:
         raise nothing
-    contrast = _crop(np.where(contrast < INVISIBLE, 0, contrast))
-    cubes = contrast * contrast * contrast
-    level = (cubes * contrast).sum() / cubes.sum()  # a mean that weak noise and few specks hardly move
+    contrast = erase_rules(contrast, _level(contrast))
+    level = _level(contrast)
     if level < FAINTEST:
         raise nothing
     parts, _ = ndimage.label(contrast > WEAK * level, np.ones((3, 3)))
@@ -116,10 +118,29 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     kept[parts[contrast > STRONG * level]] = True
     kept &= area >= SPECK * area[kept].max()
     mask = kept[parts]
+    page = find_page(mask) if frames else None
+    if page is not None:
+        try:
+            return _find_ink(_cut(pixels, page), frames - 1)
+        except InputError:
+            pass  # The rectangle itself is what is drawn.
     if max(_crop(mask).shape) < LEAST * side:
         raise nothing
     ink = contrast * _dilate(mask)  # with the faint rim of the strokes
     return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
+
+
+def _level(contrast: np.ndarray) -> float:
+    """The contrast of the ink: a mean that weak noise and few specks hardly move."""
+    cubes = contrast * contrast * contrast
+    return float((cubes * contrast).sum() / max(cubes.sum(), 1e-12))
+
+
+def _cut(pixels: np.ndarray, page: np.ndarray) -> np.ndarray:
+    """Pixels (C, h, w) of the page (H, W), what is beyond it painted over."""
+    at = ndimage.find_objects(page.view(np.uint8))[0]
+    paper = np.median(pixels[:, page], axis=1)
+    return np.where(page[at], pixels[:, *at], paper[:, None, None])
 
 
 def _background(pixels: np.ndarray) -> np.ndarray:

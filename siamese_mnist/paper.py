@@ -1,0 +1,182 @@
+"""What is round or behind a drawing and is no ink of it: frames, boxes, pages, rules of ruled and squared paper."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+UNIFORM, ALONG, FRAME_WIDTH = 0.05, 0.9, 0.1  # A line's deviation in colour; shares of an edge it follows, of a side.
+ANOTHER, LINED = 0.6, 0.4  # Shares: of a row that is no line any more, of all edges that have a line.
+COARSE = 96  # Pages are looked for on at most so many points a side.
+RECTANGLE, SHARP, FULL = 0.85, 0.4, 0.2  # Shares that a page fills of its bounding box, of each corner, of itself.
+LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares of the image's sides that a page has, of the page's that its ink has.
+RIM, JUTTING = 0.25, 0.08  # Shares of a page's side: how wide its frame is, and how far ink may stick out of it.
+SMALLEST = 20  # Points a side; smaller images show no rules.
+SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
+FAINT = 0.1  # The least share of the ink's contrast that a rule has.
+THICKEST = 1 / 50  # Of the image's side, a rule's thickness.
+SPANNING, VISIBLE = 0.6, 0.8  # The least share of its way across that a rule covers, and of a whole one's in sight.
+SEVERAL = 3  # So many rules are paper; fewer have to be half as thick as the ink, or so much fainter.
+FAINTER = 0.6
+
+
+def trim_frame(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (C, H, W) without lines of one colour along the very edges, unless these are less than the others."""
+    turned = [pixels, pixels[:, ::-1], pixels.mT, pixels.mT[:, ::-1]]
+    widths = [_edge_width(each) for each in turned]
+    lengths = [each.shape[2] if width else 0 for each, width in zip(turned, widths)]
+    if sum(lengths) < LINED * 2 * sum(pixels.shape[1:]):
+        return pixels
+    top, bottom, left, right = widths
+    return pixels[:, top : pixels.shape[1] - bottom, left : pixels.shape[2] - right]
+
+
+def _edge_width(pixels: np.ndarray) -> int:
+    """How many rows at the top of pixels (C, H, W) are a line of one colour; 0 if they are none."""
+    colour = np.median(pixels[:, 0], axis=1)[:, None, None]
+    other = (np.abs(pixels[:, : pixels.shape[1] // 2] - colour).max(axis=0) > UNIFORM).mean(axis=1)
+    width = int((other > ANOTHER).argmax())
+    narrow = 0 < width <= FRAME_WIDTH * pixels.shape[1] and (other[width : 3 * width + 3] > ANOTHER).all()
+    return width + 1 if narrow and other[0] <= 1 - ALONG else 0  # with the row in which it ends
+
+
+def find_page(mask: np.ndarray) -> np.ndarray | None:
+    """Where (H, W) the drawing is to be looked for again, if ink (H, W) frames a page, or is one on another ground."""
+    step = -(-max(mask.shape) // COARSE)
+    holes, _ = ndimage.label(_shrink(~mask, step))
+    sides = [np.unique(side) for side in (holes[0], holes[-1], holes[:, 0], holes[:, -1])]
+    bounded = np.bincount(np.concatenate(sides), minlength=holes.max() + 1) <= 2  # a box may run off the image
+    bounded[0] = False
+    solid, _ = ndimage.label(_shrink(mask, step))
+    for region, is_frame in ((bounded[holes], True), (_largest(solid), False)):
+        page = _between(region) | _between(region.T).T
+        if _is_page(region, page) and (not is_frame or _frames(mask, region, page, step)):
+            return page.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
+    return None
+
+
+def _largest(parts: np.ndarray) -> np.ndarray:
+    area = np.bincount(parts.ravel())
+    area[0] = 0
+    return (parts == area.argmax()) & (parts > 0)
+
+
+def _is_page(region: np.ndarray, page: np.ndarray) -> bool:
+    """Whether a region (h, w), whose outline is that of a page (h, w), is a large rectangle with sharp corners."""
+    if not region.any():
+        return False
+    box = page[ndimage.find_objects(page.view(np.uint8))[0]]
+    shares = sorted(length / whole for length, whole in zip(box.shape, page.shape))
+    if shares[0] < LEAST_PAGE[0] or shares[1] < LEAST_PAGE[1] or region.sum() < FULL * page.sum():
+        return False
+    y, x = (max(1, length // 12) for length in box.shape)
+    corners = (box[:y, :x], box[:y, -x:], box[-y:, :x], box[-y:, -x:])
+    return box.mean() >= RECTANGLE and min(corner.mean() for corner in corners) >= SHARP
+
+
+def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, step: int) -> bool:
+    """Whether ink is drawn in the page, from no side to the other, and outside it is only what lies closely round."""
+    whole = ndimage.find_objects(page.view(np.uint8))[0]
+    inner, _ = ndimage.label(page & ~region, np.ones((3, 3)))
+    largest = _largest(inner)
+    if not largest.any():
+        return False
+    drawn, ink = (ndimage.find_objects(each.view(np.uint8))[0] for each in (largest, mask))
+    if drawn[0].stop - drawn[0].start < LEAST_INK * (whole[0].stop - whole[0].start):
+        return False
+    widths = []
+    for part, inside, all_ink, length in zip(drawn, whole, ink, page.shape):
+        if part.start == inside.start and part.stop == inside.stop:
+            return False
+        side = inside.stop - inside.start
+        if inside.start > 0:
+            widths.append((inside.start - all_ink.start / step) / side)
+        if inside.stop < length:
+            widths.append((all_ink.stop / step - inside.stop) / side)
+    return bool(widths) and max(widths) <= RIM and max(widths) - min(widths) <= JUTTING
+
+
+def _between(region: np.ndarray) -> np.ndarray:
+    """Where (H, W) the region lies on both sides in the same row, itself included."""
+    return np.logical_or.accumulate(region, 1) & np.logical_or.accumulate(region[:, ::-1], 1)[:, ::-1]
+
+
+def _shrink(mask: np.ndarray, step: int) -> np.ndarray:
+    """Where all of step × step points are true."""
+    height, width = (-(-side // step) * step for side in mask.shape)
+    padded = np.pad(mask, ((0, height - mask.shape[0]), (0, width - mask.shape[1])), "edge")
+    return padded.reshape(height // step, step, width // step, step).all((1, 3))
+
+
+class Rules(NamedTuple):
+    """Parallel rules across an image: where they lie (H, W), how many go all the way, how thick the thickest is."""
+
+    where: np.ndarray
+    count: int
+    thickness: int
+
+
+def erase_rules(contrast: np.ndarray, level: float) -> np.ndarray:
+    """Contrast (H, W) without the rules of ruled or squared paper; strokes that cross them stay."""
+    mask = contrast > FAINT * level
+    across = _find_rules(mask)
+    rest = mask & ~across.where if across else mask
+    down = _find_rules(rest.T)
+    found = [rules for rules in (across, down) if rules]
+    if not found:
+        return contrast
+    where = np.zeros_like(mask)
+    if across:
+        where |= across.where
+    if down:
+        where |= down.where.T
+    rest = mask & ~where
+    thickness = max(rules.thickness for rules in found)
+    if sum(rules.count for rules in found) < SEVERAL:
+        thicker = _open(_open(rest, 2 * thickness + 1).T, 2 * thickness + 1)
+        if not thicker.any() and np.median(contrast[where & mask]) > FAINTER * level:
+            return contrast
+    return np.where(where, 0, contrast)
+
+
+def _find_rules(mask: np.ndarray) -> Rules | None:
+    """Thin straight lines from the left to the right of a mask (H, W), as level as its most level ones."""
+    height, width = mask.shape
+    if min(mask.shape) < SMALLEST:
+        return None
+    near = max(1, width // 50)
+    if not (mask[:, :near].any() and mask[:, -near:].any()):
+        return None
+    thick = _open(mask, max(2, round(max(mask.shape) * THICKEST)) + 1)
+    thin = mask & ~thick
+    y, x = np.nonzero(thin)
+    if len(y) < SPANNING * width:
+        return None
+    drifts = np.rint(np.outer(SLOPES, np.arange(width) - width / 2)).astype(int)
+    pad = drifts.max()
+    drift = max(drifts, key=lambda drift: (np.bincount(y - drift[x] + pad) ** 2).sum())
+    level = np.arange(height)[:, None] - drift + pad  # (H, W): the row of each point, were the rules level
+    there, hidden, seen = (np.zeros((height + 2 * pad, width), bool) for _ in range(3))
+    columns = np.arange(width)[None]
+    there[level, columns], hidden[level, columns], seen[level, columns] = thin, thick, True
+    there = ndimage.maximum_filter1d(there.view(np.uint8), 3, axis=0).view(bool)
+    open_to_see = (seen & ~(hidden & ~there)).sum(1)
+    covered = (there & seen).sum(1) >= SPANNING * np.maximum(open_to_see, 1)
+    covered &= open_to_see > 0.05 * width
+    rows, count = ndimage.label(covered)
+    ends = (there | hidden)[:, :near].any(1) & (there | hidden)[:, -near:].any(1)
+    whole = np.unique(rows[covered & ends & (seen.sum(1) >= VISIBLE * width)])
+    if not len(whole):
+        return None
+    thickness = int(max(np.bincount(rows)[whole])) - 2
+    if thickness > THICKEST * max(mask.shape) + 1:
+        return None
+    band = covered[level]
+    return Rules(band & ~_open(mask, thickness + 3), len(whole), max(1, thickness))
+
+
+def _open(mask: np.ndarray, length: int) -> np.ndarray:
+    """Where a mask (H, W) has at least `length` points below each other."""
+    small = ndimage.minimum_filter1d(mask.view(np.uint8), length, axis=0, mode="constant")
+    # An even length has its centre off the middle; the other half is grown back.
+    return ndimage.maximum_filter1d(small, length, axis=0, mode="constant", origin=-1 if length % 2 == 0 else 0) > 0
