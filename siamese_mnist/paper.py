@@ -8,7 +8,8 @@ from scipy import ndimage
 UNIFORM, ALONG, FRAME_WIDTH = 0.05, 0.9, 0.1  # A line's deviation in colour; shares of an edge it follows, of a side.
 ANOTHER, LINED = 0.6, 0.4  # Shares: of a row that is no line any more, of all edges that have a line.
 COARSE = 96  # Pages are looked for on at most so many points a side.
-RECTANGLE, SHARP, FULL = 0.85, 0.4, 0.2  # Shares that a page fills of its bounding box, of each corner, of itself.
+UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
+HOLLOW, SOLID = 0.2, 0.6  # The least share of a page that no ink is on.
 LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares of the image's sides that a page has, of the page's that its ink has.
 RIM, JUTTING = 0.25, 0.08  # Shares of a page's side: how wide its frame is, and how far ink may stick out of it.
 SMALLEST = 20  # Points a side; smaller images show no rules.
@@ -50,7 +51,8 @@ def find_page(mask: np.ndarray) -> np.ndarray | None:
     solid, _ = ndimage.label(_shrink(mask, step))
     for region, is_frame in ((bounded[holes], True), (_largest(solid), False)):
         page = _between(region) | _between(region.T).T
-        if _is_page(region, page) and (not is_frame or _frames(mask, region, page, step)):
+        filled = region.sum() >= (HOLLOW if is_frame else SOLID) * page.sum()
+        if filled and _is_page(page) and (not is_frame or _frames(mask, region, page, step)):
             return page.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
     return None
 
@@ -61,21 +63,23 @@ def _largest(parts: np.ndarray) -> np.ndarray:
     return (parts == area.argmax()) & (parts > 0)
 
 
-def _is_page(region: np.ndarray, page: np.ndarray) -> bool:
-    """Whether a region (h, w), whose outline is that of a page (h, w), is a large rectangle with sharp corners."""
-    if not region.any():
+def _is_page(page: np.ndarray) -> bool:
+    """Whether it (h, w) is a large rectangle, hardly turned, with sharp corners."""
+    if not page.any():
         return False
     box = page[ndimage.find_objects(page.view(np.uint8))[0]]
     shares = sorted(length / whole for length, whole in zip(box.shape, page.shape))
-    if shares[0] < LEAST_PAGE[0] or shares[1] < LEAST_PAGE[1] or region.sum() < FULL * page.sum():
+    if shares[0] < LEAST_PAGE[0] or shares[1] < LEAST_PAGE[1] or box.mean() < UPRIGHT:
         return False
-    y, x = (max(1, length // 12) for length in box.shape)
-    corners = (box[:y, :x], box[:y, -x:], box[-y:, :x], box[-y:, -x:])
-    return box.mean() >= RECTANGLE and min(corner.mean() for corner in corners) >= SHARP
+    y, x = np.nonzero(box)
+    corners = [(x + y).argmin(), (x - y).argmax(), (x + y).argmax(), (x - y).argmin()]
+    x, y = x[corners] + (0, 1, 1, 0), y[corners] + (0, 0, 1, 1)
+    between = abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+    return bool(between >= SHARP * page.sum())
 
 
 def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, step: int) -> bool:
-    """Whether ink is drawn in the page, from no side to the other, and outside it is only what lies closely round."""
+    """Whether ink is drawn in the page, touching at most one side, and outside is only what lies closely round it."""
     whole = ndimage.find_objects(page.view(np.uint8))[0]
     inner, _ = ndimage.label(page & ~region, np.ones((3, 3)))
     largest = _largest(inner)
@@ -84,16 +88,15 @@ def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, step: int) -
     drawn, ink = (ndimage.find_objects(each.view(np.uint8))[0] for each in (largest, mask))
     if drawn[0].stop - drawn[0].start < LEAST_INK * (whole[0].stop - whole[0].start):
         return False
-    widths = []
+    touched, widths = 0, []
+    side = max(at.stop - at.start for at in whole)
     for part, inside, all_ink, length in zip(drawn, whole, ink, page.shape):
-        if part.start == inside.start and part.stop == inside.stop:
-            return False
-        side = inside.stop - inside.start
+        touched += (part.start == inside.start) + (part.stop == inside.stop)
         if inside.start > 0:
             widths.append((inside.start - all_ink.start / step) / side)
         if inside.stop < length:
             widths.append((all_ink.stop / step - inside.stop) / side)
-    return bool(widths) and max(widths) <= RIM and max(widths) - min(widths) <= JUTTING
+    return touched <= 1 and bool(widths) and max(widths) <= RIM and max(widths) - min(widths) <= JUTTING
 
 
 def _between(region: np.ndarray) -> np.ndarray:
