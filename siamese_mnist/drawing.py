@@ -1,5 +1,7 @@
 """Any drawing or photo of one symbol becomes a 28 × 28 image, made the way MNIST was made."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -15,33 +17,45 @@ WORKING = 560  # Larger images are first reduced to this size, which also averag
 BOX, FRAME = 20, 28  # The longer side of MNIST's digits, and the side of its images.
 FINE = 5  # Stroke widths are measured and changed on this many points a pixel.
 INVISIBLE, FAINTEST = 0.002, 0.08  # The least contrast with the background of a pixel, and of all ink.
+ALIKE = 0.2  # How far the colours of a background may lie apart.
 STRONG, WEAK = 0.5, 0.2  # Shares of the ink's contrast that a stroke reaches, and at which it ends.
 SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image's side, are no ink.
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
+THICK, DISC = 9, 17.5  # Most digits of wider strokes cannot be recognised; what is wider still is a figure, a disc.
+BRIGHT = 128  # The least maximum of MNIST's images, and more.
 FRAMES = 3  # At most so many round each other are taken off.
 REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 
 
-def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
+def prepare_drawing(image: Image.Image | ArrayLike | str | Path) -> Tensor:
     """A drawing of either polarity, 8 to 4,096 pixels a side, as (1, 1, 28, 28) in [0, 1], white ink on black.
 
-    A PIL image of any mode, or an array (H, W) or (H, W, channels). InputError says that nothing is drawn, or what else
-    is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
+    A PIL image of any mode, a file's path, or an array (H, W) or (H, W, channels). InputError says that nothing is drawn,
+    or what else is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
     ink = _crop(_find_ink(_pixels(image)))
     width = stroke_width(ink)
-    if not NARROWEST <= width <= WIDEST:
-        ink = _crop(_redraw(ink, width))
-    small = _resize(ink, BOX)
-    return torch.from_numpy(_centre_by_mass(small))[None, None]
+    if THICK < width < DISC:
+        raise InputError("the strokes are too thick to tell what is drawn: draw it larger, or with a thinner pen")
+    return torch.from_numpy(_fit(ink, width))[None, None]
 
 
 def fit_image(image: Image.Image) -> np.ndarray:
-    """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared."""
-    if image.size == (FRAME, FRAME) and image.mode == "L":
+    """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared.
+
+    As it may be one of any symbols, its strokes may be of any width."""
+    if image.size == (FRAME, FRAME) and image.mode == "L" and "transparency" not in image.info:
         pixels = np.asarray(image)
-        if pixels.any() and np.median(_border(pixels[None])) == 0:
+        if pixels.max() >= BRIGHT and np.median(_border(pixels[None])) == 0:
             return pixels
-    return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
+    ink = _crop(_find_ink(_pixels(image)))
+    return np.rint(_fit(ink, stroke_width(ink)) * 255).astype(np.uint8)
+
+
+def _fit(ink: np.ndarray, width: float) -> np.ndarray:
+    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, as float32 (28, 28)."""
+    if not NARROWEST <= width <= WIDEST:
+        ink = _crop(_redraw(ink, width))
+    return _centre_by_mass(_resize(ink, BOX))
 
 
 def stroke_width(ink: np.ndarray) -> float:
@@ -62,8 +76,10 @@ def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
     return np.clip(np.where(solid, inside - 0.5, 0.5 - outside) + grow + 0.5, 0, 1)
 
 
-def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
+def _pixels(image: Image.Image | ArrayLike | str | Path) -> np.ndarray:
     """float32 (4, H, W), premultiplied RGBA in [0, 1], at most WORKING pixels a side."""
+    if isinstance(image, str | Path):
+        return _read(image)
     if not isinstance(image, Image.Image):
         image = Image.fromarray(to_bytes(image))
     if min(image.size) < SMALLEST or max(image.size) > LARGEST:
@@ -72,13 +88,24 @@ def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
-        if image.mode[0] in "IF":
+        if image.mode[0] in "IF" or (image.mode in ("L", "RGB") and np.max(image.getextrema()) <= 1):
             image = Image.fromarray(to_bytes(np.asarray(image)))
         image = image.convert("RGBA").convert("RGBa")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"the image cannot be read ({error})") from error
     image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
     return np.stack([np.asarray(plane, np.float32) for plane in image.split()]) / 255
+
+
+def _read(path: str | Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return _pixels(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:  # Pillow raises whatever its readers meet in a damaged file
+        reason = getattr(error, "strerror", None) or "not an image"
+        raise InputError(f"{path}: {reason}; name an image file") from error
 
 
 def to_bytes(values: ArrayLike) -> np.ndarray:
@@ -92,7 +119,7 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
         array = array[0] if len(array) == 1 else array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4) or not array.size:
         raise InputError(f"an array of shape {array.shape}; (H, W) or (H, W, 1 to 4) is needed")
-    if array.dtype == np.uint8:
+    if array.dtype == np.uint8 and array.max() > 1:
         return array
     top = next((top for top in (1, 255, 4095, 65535) if array.max() <= top), None)
     if top is None or array.min() < 0:  # a NaN is at most nothing
@@ -147,6 +174,10 @@ def _background(pixels: np.ndarray) -> np.ndarray:
     """What lies behind the ink, (C, 1, 1) or (C, H, W): the border's colour, or in a shaded photo its plane."""
     colours = _border(pixels)
     middle = np.median(colours, axis=1, keepdims=True)
+    corners = pixels[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    corner = np.median(corners, axis=1, keepdims=True)
+    if np.abs(corners - corner).max() < ALIKE < np.abs(corner - middle).max():
+        return corner[:, :, None]  # a thick stroke that is cut out is most of the border, and leaves the corners
     off = np.abs(colours - middle).max(axis=0)
     if np.median(off) < INVISIBLE:
         return middle[:, :, None]

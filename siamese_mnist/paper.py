@@ -35,7 +35,7 @@ def trim_frame(pixels: np.ndarray) -> np.ndarray:
 def _edge_width(pixels: np.ndarray) -> int:
     """How many rows at the top of pixels (C, H, W) are a line of one colour; 0 if they are none."""
     colour = np.median(pixels[:, 0], axis=1)[:, None, None]
-    other = (np.abs(pixels[:, : pixels.shape[1] // 2] - colour).max(axis=0) > UNIFORM).mean(axis=1)
+    other = (np.abs(pixels[:, : pixels.shape[1] // 2 + 1] - colour).max(axis=0) > UNIFORM).mean(axis=1)
     width = int((other > ANOTHER).argmax())
     narrow = 0 < width <= FRAME_WIDTH * pixels.shape[1] and (other[width : 3 * width + 3] > ANOTHER).all()
     return width + 1 if narrow and other[0] <= 1 - ALONG else 0  # with the row in which it ends
