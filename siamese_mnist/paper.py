@@ -11,7 +11,7 @@ COARSE = 96  # Pages are looked for on at most so many points a side.
 UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
 HOLLOW, SOLID = 0.2, 0.6  # The least share of a page that no ink is on.
 LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares of the image's sides that a page has, of the page's that its ink has.
-RIM, JUTTING = 0.25, 0.08  # Shares of a page's side: how wide its frame is, and how far ink may stick out of it.
+RIM, JUTTING = 0.25, 4  # How wide a frame is, to the page's side; how far ink may stick out of it, in points.
 SMALLEST = 20  # Points a side; smaller images show no rules.
 SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
 FAINT = 0.1  # The least share of the ink's contrast that a rule has.
@@ -79,7 +79,7 @@ def _is_page(page: np.ndarray) -> bool:
 
 
 def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, step: int) -> bool:
-    """Whether ink is drawn in the page, touching at most one side, and outside is only what lies closely round it."""
+    """Whether ink is drawn in the page, touching no side, and outside is only what lies closely round it."""
     whole = ndimage.find_objects(page.view(np.uint8))[0]
     inner, _ = ndimage.label(page & ~region, np.ones((3, 3)))
     largest = _largest(inner)
@@ -88,15 +88,16 @@ def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, step: int) -
     drawn, ink = (ndimage.find_objects(each.view(np.uint8))[0] for each in (largest, mask))
     if drawn[0].stop - drawn[0].start < LEAST_INK * (whole[0].stop - whole[0].start):
         return False
-    touched, widths = 0, []
+    widths = []
     side = max(at.stop - at.start for at in whole)
     for part, inside, all_ink, length in zip(drawn, whole, ink, page.shape):
-        touched += (part.start == inside.start) + (part.stop == inside.stop)
+        if part.start == inside.start or part.stop == inside.stop:
+            return False
         if inside.start > 0:
-            widths.append((inside.start - all_ink.start / step) / side)
+            widths.append(inside.start - all_ink.start / step)
         if inside.stop < length:
-            widths.append((all_ink.stop / step - inside.stop) / side)
-    return touched <= 1 and bool(widths) and max(widths) <= RIM and max(widths) - min(widths) <= JUTTING
+            widths.append(all_ink.stop / step - inside.stop)
+    return bool(widths) and max(widths) <= RIM * side and max(widths) - min(widths) <= JUTTING
 
 
 def _between(region: np.ndarray) -> np.ndarray:
