@@ -22,6 +22,7 @@ STRONG, WEAK = 0.5, 0.2  # Shares of the ink's contrast that a stroke reaches, a
 SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image's side, are no ink.
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
 THICK, DISC = 9, 17.5  # Most digits of wider strokes cannot be recognised; what is wider still is a figure, a disc.
+TALL, OVERLAP = 0.5, 0.3  # Shares: of the height, of parts side by side; of the narrower's width, of parts of one.
 BRIGHT = 128  # The least maximum of MNIST's images, and more.
 FRAMES = 3  # At most so many round each other are taken off.
 REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
@@ -30,13 +31,38 @@ REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 def prepare_drawing(image: Image.Image | ArrayLike | str | Path) -> Tensor:
     """A drawing of either polarity, 8 to 4,096 pixels a side, as (1, 1, 28, 28) in [0, 1], white ink on black.
 
-    A PIL image of any mode, a file's path, or an array (H, W) or (H, W, channels). InputError says that nothing is drawn,
-    or what else is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
+    A PIL image of any mode, a file's path, or an array (H, W) or (H, W, channels). InputError says that nothing is
+    drawn, or what else is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
+    return prepare_parts(image)[:1]
+
+
+def prepare_parts(image: Image.Image | ArrayLike | str | Path) -> Tensor:
+    """The drawing as `prepare_drawing` makes it, then, if several tall parts stand side by side, each by itself.
+
+    (1, 1, 28, 28), or (1 + parts, 1, 28, 28)."""
     ink = _crop(_find_ink(_pixels(image)))
     width = stroke_width(ink)
     if THICK < width < DISC:
         raise InputError("the strokes are too thick to tell what is drawn: draw it larger, or with a thinner pen")
-    return torch.from_numpy(_fit(ink, width))[None, None]
+    parts = _side_by_side(ink)
+    return torch.from_numpy(np.stack([_fit(ink, width), *(_fit(part, stroke_width(part)) for part in parts)]))[:, None]
+
+
+def _side_by_side(ink: np.ndarray) -> list[np.ndarray]:
+    """The ink, cropped, of each tall part, if there are several; what overlaps in its columns is one part."""
+    labels, _ = ndimage.label(ink > WEAK, np.ones((3, 3)))
+    strokes = [(columns.start, columns.stop, {n}) for n, (_, columns) in enumerate(ndimage.find_objects(labels), 1)]
+    groups: list[tuple[int, int, set[int]]] = []
+    for left, right, members in sorted(strokes, key=lambda stroke: stroke[0]):
+        while groups and groups[-1][1] - left > OVERLAP * min(right - left, groups[-1][1] - groups[-1][0]):
+            start, stop, others = groups.pop()
+            left, right, members = start, max(stop, right), members | others
+        groups.append((left, right, members))
+    if len(groups) == 1:
+        return []
+    parts = (_crop(np.where(np.isin(labels, list(members)), ink, 0)) for *_, members in groups)
+    tall = [part for part in parts if len(part) >= TALL * len(ink)]
+    return tall if len(tall) > 1 else []
 
 
 def fit_image(image: Image.Image) -> np.ndarray:

@@ -10,7 +10,7 @@ ANOTHER, LINED = 0.6, 0.4  # Shares: of a row that is no line any more, of all e
 COARSE = 96  # Pages are looked for on at most so many points a side.
 UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
 HOLLOW, SOLID = 0.2, 0.6  # The least share of a page that no ink is on.
-LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares of the image's sides that a page has, of the page's that its ink has.
+LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares: of the image's sides, of a page's; of the page's height, its ink's.
 RIM, JUTTING = 0.25, 4  # How wide a frame is, to the page's side; how far ink may stick out of it, in points.
 SMALLEST = 20  # Points a side; smaller images show no rules.
 SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
@@ -167,7 +167,7 @@ def _find_rules(mask: np.ndarray) -> Rules | None:
     open_to_see = (seen & ~(hidden & ~there)).sum(1)
     covered = (there & seen).sum(1) >= SPANNING * np.maximum(open_to_see, 1)
     covered &= open_to_see > 0.05 * width
-    rows, count = ndimage.label(covered)
+    rows, _ = ndimage.label(covered)
     ends = (there | hidden)[:, :near].any(1) & (there | hidden)[:, -near:].any(1)
     whole = np.unique(rows[covered & ends & (seen.sum(1) >= VISIBLE * width)])
     if not len(whole):
