@@ -9,9 +9,9 @@ UNIFORM, ALONG, FRAME_WIDTH = 0.05, 0.9, 0.1  # A line's deviation in colour; sh
 ANOTHER, LINED = 0.6, 0.4  # Shares: of a row that is no line any more, of all edges that have a line.
 COARSE = 96  # Pages are looked for on at most so many points a side.
 UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
-HOLLOW, SOLID = 0.2, 0.6  # The least share of a page that no ink is on.
+HOLLOW, SOLID = 0.5, 0.6  # The least share of a page that no ink is on.
 LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares: of the image's sides, of a page's; of the page's height, its ink's.
-RIM, JUTTING = 0.25, 4  # How wide a frame is, to the page's side; how far ink may stick out of it, in points.
+OPEN, RIM, JUTTING = 0.1, 0.25, 4  # Of a frame: the share that is missing; its width, to the page's; in points, its deviation.
 SMALLEST = 20  # Points a side; smaller images show no rules.
 SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
 FAINT = 0.1  # The least share of the ink's contrast that a rule has.
@@ -52,7 +52,7 @@ def find_page(mask: np.ndarray) -> np.ndarray | None:
     for region, is_frame in ((bounded[holes], True), (_largest(solid), False)):
         page = _between(region) | _between(region.T).T
         filled = region.sum() >= (HOLLOW if is_frame else SOLID) * page.sum()
-        if filled and _is_page(page) and (not is_frame or _frames(mask, region, page, step)):
+        if filled and _is_page(page) and (not is_frame or _frames(mask, region, page, holes > 0, step)):
             return page.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
     return None
 
@@ -78,8 +78,11 @@ def _is_page(page: np.ndarray) -> bool:
     return bool(between >= SHARP * page.sum())
 
 
-def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, step: int) -> bool:
+def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, free: np.ndarray, step: int) -> bool:
     """Whether ink is drawn in the page, touching no side, and outside is only what lies closely round it."""
+    rim = ndimage.binary_dilation(page) & ~page
+    if not rim.any() or free[rim].mean() > OPEN:
+        return False
     whole = ndimage.find_objects(page.view(np.uint8))[0]
     inner, _ = ndimage.label(page & ~region, np.ones((3, 3)))
     largest = _largest(inner)
