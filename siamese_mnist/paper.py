@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 UNIFORM, ALONG, FRAME_WIDTH = 0.05, 0.9, 0.1  # A line's deviation in colour; shares of an edge it follows, of a side.
-ANOTHER, LINED = 0.6, 0.4  # Shares: of a row that is no line any more, of all edges that have a line.
+ANOTHER = 0.6  # The share of another colour in a row that is no line any more.
 COARSE = 96  # Pages are looked for on at most so many points a side.
 UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
 HOLLOW, SOLID = 0.5, 0.6  # The least share of a page that no ink is on.
@@ -17,16 +17,16 @@ SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
 FAINT = 0.1  # The least share of the ink's contrast that a rule has.
 THICKEST = 1 / 50  # Of the image's side, a rule's thickness.
 SPANNING, VISIBLE = 0.6, 0.8  # The least share of its way across that a rule covers, and of a whole one's in sight.
-SEVERAL = 3  # So many rules are paper; fewer have to be half as thick as the ink, or so much fainter.
-FAINTER = 0.6
+SEVERAL, FAINTER = 3, 0.5  # So many parallel rules are paper; fewer must be half as thick as most ink, or so faint.
 
 
 def trim_frame(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (C, H, W) without lines of one colour along the very edges, unless these are less than the others."""
+    """Pixels (C, H, W) without lines of one colour along the very edges, if these would pass for the background."""
     turned = [pixels, pixels[:, ::-1], pixels.mT, pixels.mT[:, ::-1]]
     widths = [_edge_width(each) for each in turned]
-    lengths = [each.shape[2] if width else 0 for each, width in zip(turned, widths)]
-    if sum(lengths) < LINED * 2 * sum(pixels.shape[1:]):
+    background = np.median(np.concatenate([each[:, 0] for each in turned], axis=1), axis=1)
+    lined = [each[:, 0] for each, width in zip(turned, widths) if width]
+    if not lined or np.abs(np.median(np.concatenate(lined, axis=1), axis=1) - background).max() > UNIFORM:
         return pixels
     top, bottom, left, right = widths
     return pixels[:, top : pixels.shape[1] - bottom, left : pixels.shape[2] - right]
@@ -137,11 +137,10 @@ def erase_rules(contrast: np.ndarray, level: float) -> np.ndarray:
         where |= across.where
     if down:
         where |= down.where.T
-    rest = mask & ~where
-    thickness = max(rules.thickness for rules in found)
-    if sum(rules.count for rules in found) < SEVERAL:
-        thicker = _open(_open(rest, 2 * thickness + 1).T, 2 * thickness + 1)
-        if not thicker.any() and np.median(contrast[where & mask]) > FAINTER * level:
+    if max(rules.count for rules in found) < SEVERAL:
+        rest, length = mask & ~where, 2 * max(rules.thickness for rules in found) + 1
+        thick = _open(_open(rest, length).T, length)
+        if thick.sum() <= FAINTER * rest.sum() and np.median(contrast[where & mask]) > FAINTER * level:
             return contrast
     return np.where(where, 0, contrast)
 
@@ -166,6 +165,7 @@ def _find_rules(mask: np.ndarray) -> Rules | None:
     there, hidden, seen = (np.zeros((height + 2 * pad, width), bool) for _ in range(3))
     columns = np.arange(width)[None]
     there[level, columns], hidden[level, columns], seen[level, columns] = thin, thick, True
+    thin_there = there
     there = ndimage.maximum_filter1d(there.view(np.uint8), 3, axis=0).view(bool)
     open_to_see = (seen & ~(hidden & ~there)).sum(1)
     covered = (there & seen).sum(1) >= SPANNING * np.maximum(open_to_see, 1)
@@ -175,7 +175,7 @@ def _find_rules(mask: np.ndarray) -> Rules | None:
     whole = np.unique(rows[covered & ends & (seen.sum(1) >= VISIBLE * width)])
     if not len(whole):
         return None
-    thickness = int(max(np.bincount(rows)[whole])) - 2
+    thickness = round(max((thin_there & (rows == n)[:, None]).sum() / width for n in whole))
     if thickness > THICKEST * max(mask.shape) + 1:
         return None
     band = covered[level]
