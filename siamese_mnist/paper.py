@@ -9,10 +9,10 @@ UNIFORM, ALONG, FRAME_WIDTH = 0.05, 0.9, 0.1  # A line's deviation in colour; sh
 ANOTHER = 0.6  # The share of another colour in a row that is no line any more.
 COARSE = 96  # Pages are looked for on at most so many points a side.
 UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
-HOLLOW, SOLID = 0.5, 0.6  # The least share of a page that no ink is on.
+BARE, HOLLOW, SOLID = 0.9, 0.5, 0.7  # The least shares that are bare of ink: of a page's sides, and of itself.
 LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares: of the image's sides, of a page's; of the page's height, its ink's.
 OPEN, RIM, JUTTING = 0.1, 0.25, 4  # Of a frame: the share that is missing; its width, to the page's; in points, its deviation.
-SMALLEST = 20  # Points a side; smaller images show no rules.
+SMALLEST = 40  # Pixels a side; smaller images show no paper.
 SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
 FAINT = 0.1  # The least share of the ink's contrast that a rule has.
 THICKEST = 1 / 50  # Of the image's side, a rule's thickness.
@@ -43,6 +43,8 @@ def _edge_width(pixels: np.ndarray) -> int:
 
 def find_page(mask: np.ndarray) -> np.ndarray | None:
     """Where (H, W) the drawing is to be looked for again, if ink (H, W) frames a page, or is one on another ground."""
+    if min(mask.shape) < SMALLEST:
+        return None
     step = -(-max(mask.shape) // COARSE)
     holes, _ = ndimage.label(_shrink(~mask, step))
     sides = [np.unique(side) for side in (holes[0], holes[-1], holes[:, 0], holes[:, -1])]
@@ -52,7 +54,7 @@ def find_page(mask: np.ndarray) -> np.ndarray | None:
     for region, is_frame in ((bounded[holes], True), (_largest(solid), False)):
         page = _between(region) | _between(region.T).T
         filled = region.sum() >= (HOLLOW if is_frame else SOLID) * page.sum()
-        if filled and _is_page(page) and (not is_frame or _frames(mask, region, page, holes > 0, step)):
+        if filled and _is_page(page, region) and (not is_frame or _frames(mask, region, page, holes > 0, step)):
             return page.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
     return None
 
@@ -63,9 +65,9 @@ def _largest(parts: np.ndarray) -> np.ndarray:
     return (parts == area.argmax()) & (parts > 0)
 
 
-def _is_page(page: np.ndarray) -> bool:
-    """Whether it (h, w) is a large rectangle, hardly turned, with sharp corners."""
-    if not page.any():
+def _is_page(page: np.ndarray, region: np.ndarray) -> bool:
+    """Whether it (h, w) is a large rectangle, hardly turned, with sharp corners, and is bare along its sides."""
+    if not page.any() or region[page & ~ndimage.binary_erosion(page)].mean() < BARE:
         return False
     box = page[ndimage.find_objects(page.view(np.uint8))[0]]
     shares = sorted(length / whole for length, whole in zip(box.shape, page.shape))
