@@ -10,8 +10,13 @@ ANOTHER = 0.6  # The share of another colour in a row that is no line any more.
 COARSE = 96  # Pages are looked for on at most so many points a side.
 UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
 BARE, HOLLOW, SOLID = 0.9, 0.5, 0.7  # The least shares that are bare of ink: of a page's sides, and of itself.
-LEAST_PAGE, LEAST_INK = (0.1, 0.25), 0.25  # Shares: of the image's sides, of a page's; of the page's height, its ink's.
-OPEN, RIM, JUTTING = 0.1, 0.25, 4  # Of a frame: the share that is missing; its width, to the page's; in points, its deviation.
+LEAST_PAGE, LEAST_SHEET = (0.1, 0.25), 0.4  # Shares of the image's sides that a page in a frame, or a sheet has.
+LEAST_INK = 0.25  # The height of what is drawn in a frame, to the frame's.
+OPEN, RIM, JUTTING = (
+    0.1,
+    0.25,
+    4,
+)  # Of a frame: the share that is missing; its width, to the page's; in points, its deviation.
 SMALLEST = 40  # Pixels a side; smaller images show no paper.
 SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
 FAINT = 0.1  # The least share of the ink's contrast that a rule has.
@@ -26,7 +31,7 @@ def trim_frame(pixels: np.ndarray) -> np.ndarray:
     widths = [_edge_width(each) for each in turned]
     background = np.median(np.concatenate([each[:, 0] for each in turned], axis=1), axis=1)
     lined = [each[:, 0] for each, width in zip(turned, widths) if width]
-    if not lined or np.abs(np.median(np.concatenate(lined, axis=1), axis=1) - background).max() > UNIFORM:
+    if len(lined) < 2 or np.abs(np.median(np.concatenate(lined, axis=1), axis=1) - background).max() > UNIFORM:
         return pixels
     top, bottom, left, right = widths
     return pixels[:, top : pixels.shape[1] - bottom, left : pixels.shape[2] - right]
@@ -53,8 +58,9 @@ def find_page(mask: np.ndarray) -> np.ndarray | None:
     solid, _ = ndimage.label(_shrink(mask, step))
     for region, is_frame in ((bounded[holes], True), (_largest(solid), False)):
         page = _between(region) | _between(region.T).T
-        filled = region.sum() >= (HOLLOW if is_frame else SOLID) * page.sum()
-        if filled and _is_page(page, region) and (not is_frame or _frames(mask, region, page, holes > 0, step)):
+        if not _is_page(page, region):
+            continue
+        if _frames(mask, region, page, holes > 0, step) if is_frame else _is_sheet(page, region):
             return page.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
     return None
 
@@ -80,10 +86,17 @@ def _is_page(page: np.ndarray, region: np.ndarray) -> bool:
     return bool(between >= SHARP * page.sum())
 
 
+def _is_sheet(page: np.ndarray, region: np.ndarray) -> bool:
+    """Whether a page (h, w) is no thick stroke: most of the image both ways, no strip, and hardly any of it ink."""
+    height, width = (np.ptp(at) + 1 for at in np.nonzero(page))
+    largest = min(height / len(page), width / page.shape[1]) >= LEAST_SHEET
+    return bool(largest and max(height, width) <= 2 * min(height, width) and region.sum() >= SOLID * page.sum())
+
+
 def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, free: np.ndarray, step: int) -> bool:
     """Whether ink is drawn in the page, touching no side, and outside is only what lies closely round it."""
     rim = ndimage.binary_dilation(page) & ~page
-    if not rim.any() or free[rim].mean() > OPEN:
+    if region.sum() < HOLLOW * page.sum() or not rim.any() or free[rim].mean() > OPEN:
         return False
     whole = ndimage.find_objects(page.view(np.uint8))[0]
     inner, _ = ndimage.label(page & ~region, np.ones((3, 3)))
