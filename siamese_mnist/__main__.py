@@ -10,12 +10,12 @@ if __name__ == "__main__":
     end_quietly_while_loading()
 
 import argparse
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from siamese_mnist import InputError, SiameseNetwork, prepare_drawing
+from siamese_mnist import InputError, SiameseNetwork
+from siamese_mnist.drawing import prepare_parts
 from siamese_mnist.errors import run_script
 from siamese_mnist.images import open_image
 from siamese_mnist.matching import Matcher, compare
@@ -28,23 +28,25 @@ def main() -> None:
     args = parse_arguments()
     images = [prepare(file) for file in args.images]
     model = SiameseNetwork.from_pretrained(find_weights(args.weights))
-    if len(images) == 2:
-        similarity, distance = compare(model, *images)
+    compared = len(images) == 2
+    if not compared or any(len(image) > 1 for image in images):
+        matcher = Matcher(model, references(args, model))
+        always_the_same = matcher.sample(torch.Generator().manual_seed(0))  # As the page's /match.
+        for image in images:
+            matcher.refuse_several(image[1:], always_the_same)
+    if compared:
+        similarity, distance = compare(model, *(image[:1] for image in images))
         verdict = "same" if similarity >= model.threshold else "different"
         print(f"{verdict}: similarity {similarity:.4f}, threshold {model.threshold:.4f}, distance {distance:.4f}")
         return
-    matcher = Matcher(model, references(args, model))
-    always_the_same = matcher.sample(torch.Generator().manual_seed(0))  # As the page's /match.
-    found = matcher.match(model.encode_all(images[0]), always_the_same, {})
+    found = matcher.match(model.encode_all(images[0][:1]), always_the_same, {})
     print(f"{found.winner or 'like none'}: {', '.join(f'{name} {score:.4f}' for name, score in found.scores.items())}")
 
 
 def prepare(file: str) -> Tensor:
-    """An image file as an image (1, 1, 28, 28). InputError names the file."""
-    if not Path(file).is_file():
-        raise InputError(f"{file}: no such file")
+    """An image file as `prepare_parts` makes it. InputError names the file."""
     try:
-        return prepare_drawing(open_image(file))
+        return prepare_parts(open_image(file))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 

@@ -1,5 +1,8 @@
 """Any drawing or photo of one symbol becomes a 28 × 28 image, made the way MNIST was made."""
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -8,38 +11,79 @@ from scipy import ndimage
 from torch import Tensor
 
 from siamese_mnist.errors import InputError
+from siamese_mnist.images import LARGEST, open_image
+from siamese_mnist.paper import erase_rules, find_page, trim_frame
 
-SMALLEST, LARGEST = 8, 4096  # Pixels a side that an image may have.
+SMALLEST = 8  # Pixels a side.
 WORKING = 560  # Larger images are first reduced to this size, which also averages the noise of a photo.
 BOX, FRAME = 20, 28  # The longer side of MNIST's digits, and the side of its images.
 FINE = 5  # Stroke widths are measured and changed on this many points a pixel.
 INVISIBLE, FAINTEST = 0.002, 0.08  # The least contrast with the background of a pixel, and of all ink.
+ALIKE = 0.2  # How far the colours of a background may lie apart.
 STRONG, WEAK = 0.5, 0.2  # Shares of the ink's contrast that a stroke reaches, and at which it ends.
 SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image's side, are no ink.
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
+THICK, DISC = 9, 17.5  # Most digits of wider strokes cannot be recognised; what is wider still is a figure, a disc.
+TALL, OVERLAP = 0.5, 0.3  # Shares: of the height, of parts side by side; of the narrower's width, of parts of one.
+BRIGHT = 128  # The least maximum of MNIST's images, and more.
+FRAMES = 3  # At most so many round each other are taken off.
 REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 
 
-def prepare_drawing(image: Image.Image | ArrayLike) -> Tensor:
+def prepare_drawing(image: Image.Image | ArrayLike | str | Path) -> Tensor:
     """A drawing of either polarity, 8 to 4,096 pixels a side, as (1, 1, 28, 28) in [0, 1], white ink on black.
 
-    A PIL image of any mode, or an array (H, W) or (H, W, channels). InputError says that nothing is drawn, or what else
-    is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
+    A PIL image of any mode, a file's path, or an array (H, W) or (H, W, channels). InputError says that nothing is
+    drawn, or what else is wrong. Made as by LeCun et al. 1998, III.A, with MNIST's stroke width."""
+    return prepare_parts(image)[:1]
+
+
+def prepare_parts(image: Image.Image | ArrayLike | str | Path) -> Tensor:
+    """The drawing as `prepare_drawing` makes it, then, if several tall parts stand side by side, each by itself.
+
+    (1, 1, 28, 28), or (1 + parts, 1, 28, 28)."""
     ink = _crop(_find_ink(_pixels(image)))
     width = stroke_width(ink)
-    if not NARROWEST <= width <= WIDEST:
-        ink = _crop(_redraw(ink, width))
-    small = _resize(ink, BOX)
-    return torch.from_numpy(_centre_by_mass(small))[None, None]
+    if THICK < width < DISC:
+        raise InputError("the strokes are too thick to tell what is drawn: draw it larger, or with a thinner pen")
+    parts = _side_by_side(ink)
+    return torch.from_numpy(np.stack([_fit(ink, width), *(_fit(part, stroke_width(part)) for part in parts)]))[:, None]
+
+
+def _side_by_side(ink: np.ndarray) -> list[np.ndarray]:
+    """The ink, cropped, of each tall part, if there are several; what overlaps in its columns is one part."""
+    labels, _ = ndimage.label(ink > WEAK, np.ones((3, 3)))
+    strokes = [(columns.start, columns.stop, {n}) for n, (_, columns) in enumerate(ndimage.find_objects(labels), 1)]
+    groups: list[tuple[int, int, set[int]]] = []
+    for left, right, members in sorted(strokes, key=lambda stroke: stroke[0]):
+        while groups and groups[-1][1] - left > OVERLAP * min(right - left, groups[-1][1] - groups[-1][0]):
+            start, stop, others = groups.pop()
+            left, right, members = start, max(stop, right), members | others
+        groups.append((left, right, members))
+    if len(groups) == 1:
+        return []
+    parts = (_crop(np.where(np.isin(labels, list(members)), ink, 0)) for *_, members in groups)
+    tall = [part for part in parts if len(part) >= TALL * len(ink)]
+    return tall if len(tall) > 1 else []
 
 
 def fit_image(image: Image.Image) -> np.ndarray:
-    """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared."""
-    if image.size == (FRAME, FRAME) and image.mode == "L":
+    """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared.
+
+    As it may be one of any symbols, its strokes may be of any width."""
+    if image.size == (FRAME, FRAME) and image.mode == "L" and "transparency" not in image.info:
         pixels = np.asarray(image)
-        if pixels.any() and np.median(_border(pixels[None])) == 0:
+        if pixels.max() >= BRIGHT and np.median(_border(pixels[None])) == 0:
             return pixels
-    return np.rint(prepare_drawing(image)[0, 0].numpy() * 255).astype(np.uint8)
+    ink = _crop(_find_ink(_pixels(image)))
+    return np.rint(_fit(ink, stroke_width(ink)) * 255).astype(np.uint8)
+
+
+def _fit(ink: np.ndarray, width: float) -> np.ndarray:
+    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, as float32 (28, 28)."""
+    if not NARROWEST <= width <= WIDEST:
+        ink = _crop(_redraw(ink, width))
+    return _centre_by_mass(_resize(ink, BOX))
 
 
 def stroke_width(ink: np.ndarray) -> float:
@@ -60,17 +104,23 @@ def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
     return np.clip(np.where(solid, inside - 0.5, 0.5 - outside) + grow + 0.5, 0, 1)
 
 
-def _pixels(image: Image.Image | ArrayLike) -> np.ndarray:
+def _pixels(image: Image.Image | ArrayLike | str | Path) -> np.ndarray:
     """float32 (4, H, W), premultiplied RGBA in [0, 1], at most WORKING pixels a side."""
+    if isinstance(image, str | Path):
+        try:
+            return _pixels(open_image(image))
+        except InputError as error:
+            raise InputError(f"{image}: {error}") from error
     if not isinstance(image, Image.Image):
         image = Image.fromarray(to_bytes(image))
     if min(image.size) < SMALLEST or max(image.size) > LARGEST:
         width, height = image.size
         raise InputError(f"the image is {width} × {height} pixels; {SMALLEST} to {LARGEST:,} a side can be used")
     try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode[0] in "IF":
+        with warnings.catch_warnings(action="ignore"):  # Of damaged metadata.
+            image.load()
+            image = ImageOps.exif_transpose(image)
+        if image.mode[0] in "IF" or (image.mode in ("L", "RGB") and np.max(image.getextrema()) <= 1):
             image = Image.fromarray(to_bytes(np.asarray(image)))
         image = image.convert("RGBA").convert("RGBa")
     except (OSError, SyntaxError, ValueError) as error:
@@ -90,7 +140,7 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
         array = array[0] if len(array) == 1 else array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4) or not array.size:
         raise InputError(f"an array of shape {array.shape}; (H, W) or (H, W, 1 to 4) is needed")
-    if array.dtype == np.uint8:
+    if array.dtype == np.uint8 and array.max() > 1:
         return array
     top = next((top for top in (1, 255, 4095, 65535) if array.max() <= top), None)
     if top is None or array.min() < 0:  # a NaN is at most nothing
@@ -98,16 +148,16 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
     return np.rint(array * (255 / top)).astype(np.uint8)
 
 
-def _find_ink(pixels: np.ndarray) -> np.ndarray:
+def _find_ink(pixels: np.ndarray, frames: int = FRAMES) -> np.ndarray:
     """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise."""
+    pixels = trim_frame(pixels)
     background = _background(pixels)
     contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
     nothing, side = InputError("nothing is drawn"), max(contrast.shape)
     if contrast.max() < FAINTEST:
         raise nothing
-    contrast = _crop(np.where(contrast < INVISIBLE, 0, contrast))
-    cubes = contrast * contrast * contrast
-    level = (cubes * contrast).sum() / cubes.sum()  # a mean that weak noise and few specks hardly move
+    contrast = erase_rules(contrast, _level(contrast))
+    level = _level(contrast)
     if level < FAINTEST:
         raise nothing
     parts, _ = ndimage.label(contrast > WEAK * level, np.ones((3, 3)))
@@ -116,16 +166,39 @@ def _find_ink(pixels: np.ndarray) -> np.ndarray:
     kept[parts[contrast > STRONG * level]] = True
     kept &= area >= SPECK * area[kept].max()
     mask = kept[parts]
+    page = find_page(mask) if frames else None
+    if page is not None:
+        try:
+            return _find_ink(_cut(pixels, page), frames - 1)
+        except InputError:
+            pass  # The rectangle itself is what is drawn.
     if max(_crop(mask).shape) < LEAST * side:
         raise nothing
     ink = contrast * _dilate(mask)  # with the faint rim of the strokes
     return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
 
 
+def _level(contrast: np.ndarray) -> float:
+    """The contrast of the ink: a mean that weak noise and few specks hardly move."""
+    cubes = contrast * contrast * contrast
+    return float((cubes * contrast).sum() / max(cubes.sum(), 1e-12))
+
+
+def _cut(pixels: np.ndarray, page: np.ndarray) -> np.ndarray:
+    """Pixels (C, h, w) of the page (H, W), what is beyond it painted over."""
+    at = ndimage.find_objects(page.view(np.uint8))[0]
+    paper = np.median(pixels[:, page], axis=1)
+    return np.where(page[at], pixels[:, *at], paper[:, None, None])
+
+
 def _background(pixels: np.ndarray) -> np.ndarray:
     """What lies behind the ink, (C, 1, 1) or (C, H, W): the border's colour, or in a shaded photo its plane."""
     colours = _border(pixels)
     middle = np.median(colours, axis=1, keepdims=True)
+    corners = pixels[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    corner = np.median(corners, axis=1, keepdims=True)
+    if np.abs(corners - corner).max() < ALIKE < np.abs(corner - middle).max():
+        return corner[:, :, None]  # a thick stroke that is cut out is most of the border, and leaves the corners
     off = np.abs(colours - middle).max(axis=0)
     if np.median(off) < INVISIBLE:
         return middle[:, :, None]

@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 from siamese_mnist.drawing import fit_image
 from siamese_mnist.errors import InputError, note
+from siamese_mnist.images import FORMATS, open_image
 from siamese_mnist.listing import Listing, digest, split_by_content
 
 SPLIT_OF = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 SPLIT_OF |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
 SKIPPED = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # What systems and editors leave behind begins so.
 HELD_OUT = ("test", "val")
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 Parts = tuple[str, ...]  # The names of folders, from the root's sub-folder on.
 
 
@@ -35,9 +35,8 @@ def list_folder(root: Path) -> Listing:
     split = np.array([splits.get(folder[0], "train") for folder in images for _ in images[folder]], "U5")
     bar = tqdm(paths, desc="listing", unit="image", disable=None)
     digests, own = np.array([digest(path.read_bytes()) for path in bar]), split == "train"
-    split[own] = split_by_content(
-        root, digests[own], labels[own], names, [name for name in HELD_OUT if name not in split]
-    )
+    drawn = [name for name in HELD_OUT if name not in split]
+    split[own] = split_by_content(root, digests[own], labels[own], names, drawn)
     if untrained := sorted(set(range(len(names))) - set(labels[own].tolist())):
         left_out.append(f"{len(untrained)} classes have no training images, such as {names[untrained[0]]}")
     for told in left_out:
@@ -115,10 +114,6 @@ def _raise(error: OSError) -> None:
 
 def _read_image(path: Path) -> np.ndarray:
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            return fit_image(image)
+        return fit_image(open_image(path))
     except InputError as error:
-        raise InputError(f"{path}: {error}; replace or remove it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a whole image"
-        raise InputError(f"{path}: {reason}; repair or remove it") from error
+        raise InputError(f"{path}: {error}; repair or remove it") from error

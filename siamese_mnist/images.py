@@ -1,22 +1,26 @@
 """Opening image files of any origin."""
 
-from typing import Any
+import warnings
+from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
-from siamese_mnist.drawing import LARGEST
 from siamese_mnist.errors import InputError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+LARGEST = 4096  # Pixels a side that an image may have.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
-def open_image(file: Any) -> Image.Image:
-    """The image of a path or file object, decoded only if its size can be used. InputError if it is none."""
+def open_image(file: str | Path | BinaryIO) -> Image.Image:
+    """The image of a path or open file, decoded only if its size can be used. InputError if it is none."""
     try:
-        image = Image.open(file, formats=FORMATS)
-        if max(image.size) <= LARGEST:
-            image.load()
-            return image
-    except Exception as error:  # Pillow raises whatever its readers meet in a damaged file
-        raise InputError(f"no whole image in one of the formats {', '.join(FORMATS)}") from error
+        with warnings.catch_warnings(action="ignore"):  # Damaged metadata does no harm to the pixels.
+            image = Image.open(file, formats=FORMATS)
+            if max(image.size) <= LARGEST:
+                image.load()
+                return image
+    except Exception as error:  # Pillow raises whatever its readers meet in a damaged file.
+        reason = getattr(error, "strerror", None) or f"no whole image in one of the formats {', '.join(FORMATS)}"
+        raise InputError(reason) from error
     raise InputError(f"{image.width} × {image.height} pixels; at most {LARGEST:,} a side can be used")

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from siamese_mnist.data import Digits
+from siamese_mnist.errors import InputError
 from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
+from siamese_mnist.sources import DIGIT_NAMES
 
 REFERENCES = 20  # For each class.
 NEAREST = 3  # A class is as far as its third nearest reference, as one may be odd.
@@ -73,3 +75,11 @@ class Matcher:
         else:
             enough = classes[best] >= self.model.rejection_threshold
         return Match(scores, best if enough else None)
+
+    @torch.no_grad()
+    def refuse_several(self, parts: Tensor, references: Tensor) -> None:
+        """InputError if two of the parts (N, 1, 28, 28) that stand side by side in a drawing are like a digit each."""
+        if len(parts) > 1 and set(self.names) <= set(DIGIT_NAMES):
+            best = self.scores(self.model.encode_all(parts), references).amax(1)
+            if (best >= self.model.rejection_threshold).sum() > 1:
+                raise InputError("more than one digit? Draw one at a time")

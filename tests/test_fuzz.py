@@ -117,7 +117,7 @@ def test_images_in_folders(few_digits, folders, tmp_path, format):
 def test_uploads(few_digits, folders, tmp_path, format):
     (tmp_path / "upload").mkdir()
     Image.fromarray(few_digits.images[30, 0].numpy()).save(tmp_path / "upload" / "image", format)
-    try_mutants(folders, tmp_path / "upload", "image", lambda folder: open_image(folder / "image").close())
+    try_mutants(folders, tmp_path / "upload", "image", lambda folder: open_image(folder / "image"))
 
 
 def test_sketches(few_digits, folders, tmp_path):

@@ -115,7 +115,7 @@ def test_matching_loads_nothing_that_measures_plots_or_serves():
     loaded = modules_loaded_by("siamese_mnist.matching")
     assert "siamese_mnist.matching" in loaded
     own = {name.split(".", 1)[1] for name in loaded if name.startswith("siamese_mnist.")}
-    readers = {"folders", "idx", "listing", "sources", "tables"}
+    readers = {"folders", "idx", "images", "listing", "paper", "sources", "tables"}
     known = {"data", "device", "drawing", "encoders", "errors", "files", "heads", "matching", "model", "pairs"}
     assert own <= known | readers
     assert not {"matplotlib", "sklearn", "gradio", "pandas", "torchvision"} & loaded

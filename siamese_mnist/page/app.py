@@ -12,10 +12,10 @@ import matplotlib
 import torch
 from torch import Tensor
 
-from siamese_mnist.drawing import prepare_drawing
+from siamese_mnist.drawing import prepare_parts
 from siamese_mnist.errors import InputError
 from siamese_mnist.images import open_image
-from siamese_mnist.matching import Matcher, Symbol, compare
+from siamese_mnist.matching import Match, Matcher, Symbol, compare
 from siamese_mnist.page.markup import PANELS, data_url, describe
 from siamese_mnist.page.sketchpad import prepare_sketch, sketchpad
 from siamese_mnist.sources import DIGIT_NAMES
@@ -84,13 +84,24 @@ class Page:
     def show_match(self, drawing: Any, visitor: Visitor) -> str:
         """Returns the panel of a drawing's scores."""
         try:
-            prepared = prepare_sketch(drawing)
+            images = prepare_sketch(drawing)
+            if images is None:
+                return self._panel(visitor, f"Draw a {self.kind}: see here which it resembles")
+            found = self._match(images, visitor)
         except InputError as error:
             return self._panel(visitor, str(error))
-        if prepared is None:
-            return self._panel(visitor, f"Draw a {self.kind}: see here which it resembles")
-        found = self.matcher.match(self.model.encode_all(prepared), visitor.references, visitor.symbols)
-        return self._panel(visitor, describe(found), found, prepared)
+        return self._panel(visitor, describe(found), found, images[:1])
+
+    def _match(self, images: Tensor, visitor: Visitor) -> Match:
+        found = self.matcher.match(self.model.encode_all(images[:1]), visitor.references, visitor.symbols)
+        if found.winner not in visitor.symbols:  # which may well be made of several parts
+            self.matcher.refuse_several(images[1:], visitor.references)
+        return found
+
+    def _verify(self, left: Tensor, right: Tensor) -> tuple[float, float]:
+        for images in (left, right):
+            self.matcher.refuse_several(images[1:], self.newcomer.references)
+        return compare(self.model, left[:1], right[:1])
 
     def renew(self, drawing: Any, visitor: Visitor) -> tuple[Visitor, str]:
         """Draws new references, and scores the drawing against them."""
@@ -103,7 +114,7 @@ class Page:
         try:
             a, b = prepare_sketch(left), prepare_sketch(right)
             if a is not None and b is not None:
-                compared = compare(self.model, a, b)
+                compared = self._verify(a, b)
                 sentence = f"1: the same {self.kind}" if compared[0] >= threshold else f"0: different {self.kind}s"
         except InputError as error:
             sentence = str(error)
@@ -117,7 +128,8 @@ class Page:
         """Adds an example of a symbol; returns the visitor, the pad's next value, the list of symbols, the panel."""
         name, pad = " ".join(str(name or "").split()), ""
         try:
-            visitor = self._learn(prepare_sketch(drawing), name, visitor)
+            images = prepare_sketch(drawing)
+            visitor = self._learn(None if images is None else images[:1], name, visitor)
             sentence = f"Learned “{name}”. Draw it again: is it known?"
         except InputError as error:
             sentence, pad = str(error), gr.skip()
@@ -146,9 +158,9 @@ class Page:
     def match_file(self, image: str | None) -> dict[str, Any]:
         """Matches an image file: the class that wins, or null; its similarity to each class; what the network saw."""
         with _errors_for_clients():
-            prepared = prepare_drawing(open_image(image))
-            found = self.matcher.match(self.model.encode_all(prepared), self.newcomer.references, {})
-            return {"winner": found.winner, "scores": found.scores, "prepared": data_url(prepared)}
+            images = prepare_parts(open_image(image))
+            found = self._match(images, self.newcomer)
+            return {"winner": found.winner, "scores": found.scores, "prepared": data_url(images[:1])}
 
     def match_files(self, images: list[str] | None) -> list[dict[str, Any]]:
         """Matches image files, in their order: each as `match_file` does, or {"error": why it cannot be}."""
@@ -165,8 +177,8 @@ class Page:
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
         """Compares two image files: same (1 or 0), their similarity, their distance, and the threshold."""
         with _errors_for_clients():
-            images = (prepare_drawing(open_image(image)) for image in (image_a, image_b))
-            (similarity, distance), at = compare(self.model, *images), self.model.threshold
+            images = (prepare_parts(open_image(image)) for image in (image_a, image_b))
+            (similarity, distance), at = self._verify(*images), self.model.threshold
             return {"same": int(similarity >= at), "similarity": similarity, "distance": distance, "threshold": at}
 
     def _panel(self, visitor: Visitor, sentence: str, *scored: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from torch import Tensor
 
-from siamese_mnist.drawing import prepare_drawing
+from siamese_mnist.drawing import prepare_parts
 from siamese_mnist.errors import InputError
 from siamese_mnist.images import open_image
 from siamese_mnist.page.markup import PANELS, PREFIX
@@ -26,7 +26,7 @@ def sketchpad(label: str, hint: str, elem_id: str) -> gr.HTML:
 
 
 def prepare_sketch(value: Any) -> Tensor | None:
-    """A sketchpad's value as an image (1, 1, 28, 28), None while it is blank. InputError if it is no drawing."""
+    """A sketchpad's value as `prepare_parts` makes it, None while it is blank. InputError if it is no drawing."""
     if value in (None, ""):
         return None
     if not isinstance(value, str) or not value.startswith(PREFIX) or len(value) > LONGEST_URL:
@@ -35,4 +35,4 @@ def prepare_sketch(value: Any) -> Tensor | None:
         content = base64.b64decode(value.removeprefix(PREFIX), validate=True)
     except ValueError as error:
         raise InputError(f"the drawing is not in base 64 ({error})") from error
-    return prepare_drawing(open_image(io.BytesIO(content)))
+    return prepare_parts(open_image(io.BytesIO(content)))
