@@ -18,13 +18,14 @@ from tqdm import tqdm
 
 from siamese_mnist.device import bf16_autocast
 from siamese_mnist.encoders import ENCODERS
-from siamese_mnist.errors import InputError
+from siamese_mnist.errors import InputError, note
 from siamese_mnist.files import read_object, write_whole
 from siamese_mnist.heads import HEADS
 
 MEAN, STD = 0.1307, 0.3081  # MNIST's training pixels in [0, 1] have these.
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODED_AT_ONCE = 100  # That many images stay near the cache.
+MOSTLY = 0.6  # A full square of ink, 20 × 20 in 28 × 28, has 0.51 of the white.
 OVERSHOOT = 1e-3  # So far, interpolation may leave [0, 1].
 PAIR_NUMBERS_AT_ONCE = 1_000_000  # The largest tensor of a scoring step, 4 MB, stays near the cache.
 # What the scripts read of the facts of a training, where it is there.
@@ -234,10 +235,12 @@ def _fractions(images: Tensor) -> Tensor:
     kind, pixels = images.dtype, images.float()
     # On a GPU, each number that is looked at is waited for: both at once.
     low, high = torch.stack(pixels.detach().aminmax()).tolist() if len(images) else (0.0, 0.0)
-    if kind == torch.uint8 and high != 1:
-        return images / 255
-    if (kind == torch.bool or kind.is_floating_point) and low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
-        return pixels
-    meant = "" if high != 1 or kind.is_floating_point else "convert what is 0 and 1 to bool or float; "
-    found = f"{str(kind).removeprefix('torch.')} images from {low:g} to {high:g}"
-    raise InputError(f"{found}: {meant}uint8 from 0 to 255 or float from 0 (black) to 1 (white ink) is needed")
+    fraction = (kind == torch.bool or kind.is_floating_point) and low >= -OVERSHOOT and high <= 1 + OVERSHOOT
+    if not fraction and (kind != torch.uint8 or high == 1):
+        meant = "" if high != 1 or kind.is_floating_point else "convert what is 0 and 1 to bool or float; "
+        found = f"{str(kind).removeprefix('torch.')} images from {low:g} to {high:g}"
+        raise InputError(f"{found}: {meant}uint8 from 0 to 255 or float from 0 (black) to 1 (white ink) is needed")
+    pixels = pixels if fraction else images / 255
+    if len(images) and pixels.detach().mean() > MOSTLY:
+        note("most of the images is white: if that is paper, not ink, pass 1 - images, or use prepare_drawing")
+    return pixels

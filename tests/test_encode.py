@@ -50,6 +50,12 @@ def test_what_cannot_be_an_image_is_refused_with_its_type_and_range(network, tes
         network(images, images)
 
 
+def test_dark_ink_on_white_is_told(network, test_digits):
+    for images in (255 - test_digits.images[::50], 1 - test_digits.images[::50] / 255):
+        with pytest.warns(UserWarning, match="white"):
+            embed(network, images)
+
+
 def test_what_is_no_tensor_is_refused(network, test_digits):
     for images in (test_digits.images.numpy(), test_digits.images.tolist(), None):
         with pytest.raises(InputError, match="tensor"):
