@@ -24,6 +24,7 @@ NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST'
 THICK, DISC = 9, 17.5  # Most digits of wider strokes cannot be recognised; what is wider still is a figure, a disc.
 TALL, OVERLAP = 0.5, 0.3  # Shares: of the height, of parts side by side; of the narrower's width, of parts of one.
 BRIGHT = 128  # The least maximum of MNIST's images, and more.
+PASSES = 3  # So often a photo's background is fitted, each time to what the last fit hardly missed.
 FRAMES = 3  # At most so many round each other are taken off.
 REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 
@@ -209,13 +210,20 @@ def _background(pixels: np.ndarray) -> np.ndarray:
         return middle[:, :, None]
     y, x = np.indices(pixels.shape[1:], np.float32)
     planes = np.stack([np.ones_like(x), x, y])
-    usual = off <= 3 * np.median(off)  # ink may cross the border
-    weights, *_ = np.linalg.lstsq(_border(planes)[:, usual].T, colours[:, usual].T)
+    depths = [depth * min(x.shape) // 40 for depth in range(PASSES)]  # a rule may lie along an edge
+    colours, border = (np.concatenate([_border(each, depth) for depth in depths], axis=1) for each in (pixels, planes))
+    off = np.abs(colours - middle).max(axis=0)
+    for _ in range(PASSES):  # ink and rules may cross the border
+        usual = off <= 3 * np.median(off)
+        weights, *_ = np.linalg.lstsq(border[:, usual].T, colours[:, usual].T)
+        off = np.abs(colours - weights.T @ border).max(axis=0)
     return np.clip(np.tensordot(weights.T, planes, 1), 0, 1)
 
 
-def _border(planes: np.ndarray) -> np.ndarray:
-    return np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
+def _border(planes: np.ndarray, depth: int = 0) -> np.ndarray:
+    """The pixels (C, N) of planes (C, H, W) that are so far from the nearest edge."""
+    inner = planes[:, depth : planes.shape[1] - depth, depth : planes.shape[2] - depth]
+    return np.concatenate([inner[:, 0], inner[:, -1], inner[:, :, 0], inner[:, :, -1]], axis=1)
 
 
 def _crop(ink: np.ndarray) -> np.ndarray:
