@@ -126,6 +126,7 @@ def test_matching_loads_nothing_that_measures_plots_or_serves():
         "matching",
         "model",
         "pairs",
+        "paper",
         "sources",
     }
     assert own <= known
