@@ -63,6 +63,15 @@ def test_two_digits_are_refused_by_their_parts(matcher, references, queries):
     assert sum(results) >= 0.9 * (QUERIES - 1)
 
 
+@pytest.mark.parametrize("digit", [2, 3, 4, 5, 6, 7, 8, 9])
+def test_a_digit_in_a_ring_is_no_zero_but_one_with_a_slash_is(digit, matcher, references):
+    ring = [(140 + 120 * np.cos(angle), 140 + 120 * np.sin(angle)) for angle in np.linspace(0, 2 * np.pi, 60)]
+    assert len(prepare_parts(draw([ring, [(120, 200), (160, 80)]], 12))) == 1
+    images = prepare_parts(draw([ring, *place(digit, 120, 100, 80)], 12))
+    with pytest.raises(InputError, match="more than one"):
+        matcher.refuse_several(images[1:], references)
+
+
 @pytest.mark.parametrize("brush", [6, 16, 30])
 @pytest.mark.parametrize("digit", DIGITS)
 def test_one_digit_of_several_strokes_is_one(digit, brush):
