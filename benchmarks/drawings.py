@@ -44,11 +44,12 @@ def main() -> None:
         bar = tqdm(order, desc=f"brush {brush}", unit="digit", leave=False, disable=None)
         drawings = [draw(drawn[i][1], brush, random) for i in bar]
         bar = tqdm(drawings, desc="preparing", leave=False, disable=None)
-        images = torch.cat([prepare_drawing(drawing) for drawing in bar])
+        images = torch.cat([prepare(drawing) for drawing in bar])
+        told = images.flatten(1).any(1)
         embeddings = matcher.model.encode_all(images)
         scores = torch.stack([matcher.scores(embeddings, matcher.sample(generator)) for _ in range(REFERENCE_SETS)])
-        right = (scores.argmax(2) == labels).float().mean(0)
-        refused = (scores.amax(2) < matcher.model.rejection_threshold).float().mean()
+        right = ((scores.argmax(2) == labels) & told).float().mean(0)
+        refused = ((scores.amax(2) < matcher.model.rejection_threshold) | ~told).float().mean()
         by_digit = "".join(f"{right[labels == digit].mean():7.1%}" for digit in range(10))
         print(f"{brush:>4}px{right.mean():9.2%}  {by_digit}{refused:9.1%}")
         mean = scores.mean(0)
@@ -61,6 +62,14 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     plot_worst(sorted(worst, key=lambda each: each[0])[:WORST], out / "drawings.png")
     print(f"\n{out / 'drawings.png'}: the {WORST} worst, each with what the network saw")
+
+
+def prepare(drawing: Image.Image) -> Tensor:
+    """The prepared drawing (1, 1, 28, 28), without any ink if it is refused."""
+    try:
+        return prepare_drawing(drawing)
+    except InputError:
+        return torch.zeros(1, 1, 28, 28)
 
 
 def read_unipen(path: str) -> list[tuple[int, Strokes]]:

@@ -1,15 +1,15 @@
-"""Digits on ruled and squared paper, in frames and boxes, on a sheet, two at a time: right, refused or wrong.
+"""Digits on paper, in frames, on a sheet, two at a time, as the page answers: right, refused or wrong.
 
 python -m benchmarks.paper weights
-python -m benchmarks.paper weights --dataset mnist --data-root DIR --digits 2000
 
-Test images drawn large, at random size and place, in light or dark pencil; a photo is shaded, noisy JPEG. They are
-matched with 20 references a class, of the bundled test images, which are no queries. Two digits can only be refused.
+Bundled test images drawn large, at random size and place; a photo is shaded, noisy and JPEG. They are matched with 20
+other test images a class. Two digits can only be refused.
 """
 
 import argparse
 import io
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from siamese_mnist.options import script_parser
 from siamese_mnist.runs import find_weights
 
 SIZE = 280
+RESULTS = ("right", "refused", "wrong")
 RULES = ("#a0c4ff", "#5a82e6", "#b4b4b4", "#5a5a5a", "#000000")
 Random = np.random.Generator
 Ink = np.ndarray  # (H, W) in [0, 1]
@@ -31,24 +32,24 @@ Ink = np.ndarray  # (H, W) in [0, 1]
 
 def main() -> None:
     args = parse_arguments()
-    weights = find_weights(args.weights)
-    matcher = Matcher(SiameseNetwork.from_pretrained(weights), load_digits("bundled", split="test"))
+    weights, digits = find_weights(args.weights), load_digits("bundled", split="test")
+    matcher = Matcher(SiameseNetwork.from_pretrained(weights), digits)
     references = matcher.sample(torch.Generator().manual_seed(0))
-    digits = load_digits(args.dataset, split="test", root=args.data_root)
-    order = np.random.default_rng(0).permutation(len(digits))
-    if args.dataset == "bundled":
-        order = order[~np.isin(order, references.flatten().numpy())]
-    order = order[: args.digits]
-    print(f"{weights}: {len(order):,} {args.dataset} test images\n\n{'':22}{'right':>9}{'refused':>9}{'wrong':>9}")
+    others = np.setdiff1d(np.arange(len(digits)), references.flatten().numpy())
+    print(f"{weights}: {len(others):,} digits\n\n{'':22}{'right':>9}{'refused':>9}{'wrong':>9}")
     for name, draw in KINDS.items():
-        random, counts = np.random.default_rng(0), {"right": 0, "refused": 0, "wrong": 0}
-        for i, other in zip(tqdm(order, desc=name, leave=False), np.roll(order, 1)):
-            image = draw(enlarge(digits.images[i, 0].numpy(), random), random)
-            if name == "two digits":
-                image = beside(digits.images[i, 0].numpy(), digits.images[other, 0].numpy(), random)
-            meant = None if name == "two digits" else digits.names[digits.labels[i]]
-            counts[judge(matcher, references, image, meant)] += 1
-        print(f"{name:22}" + "".join(f"{count / len(order):9.1%}" for count in counts.values()))
+        random, results = np.random.default_rng(0), []
+        for i in tqdm(others, desc=name, leave=False):
+            image = draw(scatter(digits.images[i, 0].numpy(), random), random)
+            results.append(judge(matcher, references, image, digits.names[digits.labels[i]]))
+        print_row(name, results)
+    random = np.random.default_rng(0)
+    drawings = (pair(digits.images[[i, j], 0].numpy(), random) for i, j in pairwise(random.permutation(others)))
+    print_row("two digits", [judge(matcher, references, drawing, None) for drawing in drawings])
+
+
+def print_row(name: str, results: list[str]) -> None:
+    print(f"{name:22}" + "".join(f"{results.count(kind) / len(results):9.1%}" for kind in RESULTS))
 
 
 def judge(matcher: Matcher, references: torch.Tensor, image: Image.Image, meant: str | None) -> str:
@@ -62,16 +63,32 @@ def judge(matcher: Matcher, references: torch.Tensor, image: Image.Image, meant:
     return "refused" if winner is None else "right" if winner == meant else "wrong"
 
 
-def enlarge(digit: np.ndarray, random: Random, share: tuple[float, float] = (0.4, 0.75)) -> Ink:
-    """An MNIST digit (28, 28), its longer side that share of SIZE, with sharp edges, anywhere."""
+def enlarge(digit: np.ndarray, side: float) -> Ink:
+    """An MNIST digit (28, 28) cropped to its ink, its longer side `side`, with sharp edges."""
     cropped = Image.fromarray(digit).crop(Image.fromarray(digit).getbbox())
-    scale = random.uniform(*share) * SIZE / max(cropped.size)
-    large = np.asarray(cropped.resize([max(1, round(side * scale)) for side in cropped.size], Image.Resampling.BICUBIC))
-    edge = SIZE // 16
-    top, left = (random.integers(edge, SIZE - edge - side) for side in large.shape)
+    size = [max(1, round(length * side / max(cropped.size))) for length in cropped.size]
+    return np.clip(2.5 * (np.asarray(cropped.resize(size, Image.Resampling.BICUBIC)) / 255 - 0.5) + 0.5, 0, 1)
+
+
+def put(digits: list[Ink], top: int, left: int, gap: int = 0) -> Ink:
+    """Digits beside each other on an empty image."""
     ink = np.zeros((SIZE, SIZE))
-    ink[top : top + large.shape[0], left : left + large.shape[1]] = np.clip(2.5 * (large / 255 - 0.5) + 0.5, 0, 1)
+    for digit in digits:
+        ink[top : top + len(digit), left : left + digit.shape[1]] = digit
+        left += digit.shape[1] + gap
     return ink
+
+
+def scatter(digit: np.ndarray, random: Random) -> Ink:
+    """An MNIST digit (28, 28) of random size at a random place."""
+    large = enlarge(digit, SIZE * random.uniform(0.4, 0.75))
+    return put([large], *(random.integers(SIZE // 16, SIZE * 15 // 16 - side) for side in large.shape))
+
+
+def pair(digits: np.ndarray, random: Random) -> Image.Image:
+    """Two MNIST digits (2, 28, 28) side by side, not touching."""
+    large = [enlarge(digit, SIZE * random.uniform(0.34, 0.44)) for digit in digits]
+    return paint(put(large, random.integers(20, 120), random.integers(3, 10), random.integers(4, 18)))
 
 
 def paint(ink: Ink, lines: Ink | float = 0.0, colour: str = "#000000", pencil: str = "#000000") -> Image.Image:
@@ -109,11 +126,9 @@ def box(ink: Ink, random: Random, tilted: float = 0.0) -> Image.Image:
 
 def frame(ink: Ink, random: Random) -> Image.Image:
     """In a frame of 1 to 5 pixels, at the very edge or up to 10 pixels inside."""
-    distance = np.minimum(*(np.minimum(at, SIZE - 1 - at) for at in np.indices(ink.shape)))
     inset, width = random.choice([0, random.integers(2, 10)]), random.choice([1, 1, 2, 3, 5])
-    return paint(
-        ink, ((distance >= inset) & (distance < inset + width)) * 1.0, str(random.choice(["#000000", "#707070"]))
-    )
+    depth = np.minimum(*(np.minimum(at, SIZE - 1 - at) for at in np.indices(ink.shape))) - inset
+    return paint(ink, (depth >= 0.0) & (depth < width), str(random.choice(["#000000", "#707070"])))
 
 
 def sheet(ink: Ink, random: Random) -> Image.Image:
@@ -126,30 +141,12 @@ def sheet(ink: Ink, random: Random) -> Image.Image:
 
 def photograph(image: Image.Image, random: Random) -> Image.Image:
     """Shaded from corner to corner, noisy, JPEG."""
-    pixels = 30 + 0.8 * np.asarray(image, float) + random.normal(0, 4, (image.height, image.width, 1))
-    shade = np.outer(
-        np.linspace(random.uniform(0.6, 1), 1, image.height), np.linspace(random.uniform(0.7, 1), 1, image.width)
-    )
+    pixels = 30 + 0.8 * np.asarray(image, float) + random.normal(0, 4, (SIZE, SIZE, 1))
+    down, across = (np.linspace(random.uniform(darkest, 1), 1, SIZE) for darkest in (0.6, 0.7))
     file = io.BytesIO()
-    Image.fromarray((pixels * shade[..., None]).clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=75)
+    shaded = (pixels * np.outer(down, across)[:, :, None]).clip(0, 255).astype(np.uint8)
+    Image.fromarray(shaded).save(file, "JPEG", quality=75)
     return Image.open(file)
-
-
-def beside(left: np.ndarray, right: np.ndarray, random: Random) -> Image.Image:
-    """Two MNIST digits (28, 28) of about one height, side by side, not touching."""
-    height, ink, at = random.uniform(0.3, 0.45) * SIZE, np.zeros((SIZE, SIZE)), random.integers(4, 16)
-    for digit in (left, right):
-        large = enlarge(digit, random, (0.5, 0.5))
-        rows, columns = np.nonzero(large > 0.2)
-        cropped = Image.fromarray(
-            large[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].astype(np.float32)
-        )
-        tall = round(height * random.uniform(0.85, 1.15))
-        wide = min(round(cropped.width * tall / cropped.height), SIZE * 9 // 20)
-        top = random.integers(60, 70)
-        ink[top : top + tall, at : at + wide] = np.asarray(cropped.resize((wide, tall), Image.Resampling.BILINEAR))
-        at += wide + round(height * random.uniform(0.03, 0.15)) + 1
-    return paint(ink)
 
 
 KINDS: dict[str, Callable[[Ink, Random], Image.Image]] = {
@@ -161,19 +158,15 @@ KINDS: dict[str, Callable[[Ink, Random], Image.Image]] = {
     "ruled": rule,
     "ruled, photo": lambda ink, random: photograph(rule(ink, random), random),
     "ruled in black": lambda ink, random: rule(ink, random, colours=("#000000",)),
-    "squared": lambda ink, random: rule(ink, random, squared=True),
-    "squared, photo": lambda ink, random: photograph(rule(ink, random, squared=True), random),
-    "squared in black": lambda ink, random: rule(ink, random, squared=True, colours=("#000000",)),
-    "two digits": lambda ink, random: paint(ink),
+    "squared": lambda ink, random: rule(ink, random, True),
+    "squared, photo": lambda ink, random: photograph(rule(ink, random, True), random),
+    "squared in black": lambda ink, random: rule(ink, random, True, ("#000000",)),
 }
 
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
     arguments.add_argument("weights", nargs="?", help="a run or a folder of weights (default: the newest run)")
-    arguments.add_argument("--dataset", choices=("bundled", "mnist"), default="bundled", help="(default: bundled)")
-    arguments.add_argument("--data-root", default="data", metavar="DIR", help="folder of mnist (default: data)")
-    arguments.add_argument("--digits", type=int, default=300, metavar="N", help="draw this many (default: 300)")
     return arguments.parse_args()
 
 

@@ -25,7 +25,9 @@ SPECK, LEAST = 0.03, 0.02  # Smaller shares of the largest part, or of the image
 NARROWEST, TYPICAL, WIDEST = 1.1, 2.3, 4.3  # Percentiles 1, 50 and 99 of MNIST's stroke widths, in its pixels.
 THICK, DISC = 9, 17.5  # Most digits of wider strokes cannot be recognised; what is wider still is a figure, a disc.
 TALL, OVERLAP = 0.5, 0.3  # Shares: of the height, of parts side by side; of the narrower's width, of parts of one.
+INNER, SLASH = 0.3, 0.06  # Of what is in a ring, the least height, to the ring's; the variance across a zero's slash.
 BRIGHT = 128  # The least maximum of MNIST's images, and more.
+PASSES = 3  # So often a photo's background is fitted, each time to what the last fit hardly missed.
 FRAMES = 3  # At most so many round each other are taken off.
 REDRAWN = TYPICAL  # The width that narrower and wider strokes are brought to.
 
@@ -39,32 +41,47 @@ def prepare_drawing(image: Image.Image | ArrayLike | str | Path) -> Tensor:
 
 
 def prepare_parts(image: Image.Image | ArrayLike | str | Path) -> Tensor:
-    """The drawing as `prepare_drawing` makes it, then, if several tall parts stand side by side, each by itself.
+    """The drawing as `prepare_drawing` makes it, then, if tall parts stand side by side or in a ring, each by itself.
 
     (1, 1, 28, 28), or (1 + parts, 1, 28, 28)."""
     ink = _crop(_find_ink(_pixels(image)))
     width = stroke_width(ink)
     if THICK < width < DISC:
         raise InputError("the strokes are too thick to tell what is drawn: draw it larger, or with a thinner pen")
-    parts = _side_by_side(ink)
+    labels, _ = ndimage.label(ink > WEAK, np.ones((3, 3)))
+    groups = _side_by_side(labels) or _ringed(labels)
+    parts = [_crop(np.where(np.isin(labels, list(group)), ink, 0)) for group in groups]
     return torch.from_numpy(np.stack([_fit(ink, width), *(_fit(part, stroke_width(part)) for part in parts)]))[:, None]
 
 
-def _side_by_side(ink: np.ndarray) -> list[np.ndarray]:
-    """The ink, cropped, of each tall part, if there are several; what overlaps in its columns is one part."""
-    labels, _ = ndimage.label(ink > WEAK, np.ones((3, 3)))
-    strokes = [(columns.start, columns.stop, {n}) for n, (_, columns) in enumerate(ndimage.find_objects(labels), 1)]
+def _side_by_side(labels: np.ndarray) -> list[set[int]]:
+    """The numbers in labels (H, W) of each tall part, if there are several; what overlaps in columns is one part."""
+    boxes = {number: box for number, box in enumerate(ndimage.find_objects(labels), 1)}
     groups: list[tuple[int, int, set[int]]] = []
-    for left, right, members in sorted(strokes, key=lambda stroke: stroke[0]):
+    for number, (_, columns) in sorted(boxes.items(), key=lambda item: item[1][1].start):
+        left, right, members = columns.start, columns.stop, {number}
         while groups and groups[-1][1] - left > OVERLAP * min(right - left, groups[-1][1] - groups[-1][0]):
             start, stop, others = groups.pop()
             left, right, members = start, max(stop, right), members | others
         groups.append((left, right, members))
-    if len(groups) == 1:
-        return []
-    parts = (_crop(np.where(np.isin(labels, list(members)), ink, 0)) for *_, members in groups)
-    tall = [part for part in parts if len(part) >= TALL * len(ink)]
+    tall = []
+    for *_, members in groups:
+        rows = [boxes[number][0] for number in members]
+        if max(at.stop for at in rows) - min(at.start for at in rows) >= TALL * len(labels):
+            tall.append(members)
     return tall if len(tall) > 1 else []
+
+
+def _ringed(labels: np.ndarray) -> list[set[int]]:
+    """The numbers in labels (H, W) of a ring, and of a tall part inside it that is no slash, if there are such."""
+    heights = [rows.stop - rows.start for rows, _ in ndimage.find_objects(labels)]
+    tall = [number for number, height in enumerate(heights, 1) if height >= INNER * len(labels)]
+    if len(tall) == 2:
+        outer, inner = sorted(tall, key=lambda number: heights[number - 1], reverse=True)
+        across, along = np.linalg.eigvalsh(np.cov(np.nonzero(labels == inner)))
+        if across > SLASH * along and ndimage.binary_fill_holes(labels == outer)[labels == inner].all():
+            return [{outer}, {inner}]
+    return []
 
 
 def fit_image(image: Image.Image) -> np.ndarray:
@@ -204,13 +221,20 @@ def _background(pixels: np.ndarray) -> np.ndarray:
         return middle[:, :, None]
     y, x = np.indices(pixels.shape[1:], np.float32)
     planes = np.stack([np.ones_like(x), x, y])
-    usual = off <= 3 * np.median(off)  # ink may cross the border
-    weights, *_ = np.linalg.lstsq(_border(planes)[:, usual].T, colours[:, usual].T)
+    depths = [depth * min(x.shape) // 40 for depth in range(PASSES)]  # a rule may lie along an edge
+    colours, border = (np.concatenate([_border(each, depth) for depth in depths], axis=1) for each in (pixels, planes))
+    off = np.abs(colours - middle).max(axis=0)
+    for _ in range(PASSES):  # ink and rules may cross the border
+        usual = off <= 3 * np.median(off)
+        weights, *_ = np.linalg.lstsq(border[:, usual].T, colours[:, usual].T)
+        off = np.abs(colours - weights.T @ border).max(axis=0)
     return np.clip(np.tensordot(weights.T, planes, 1), 0, 1)
 
 
-def _border(planes: np.ndarray) -> np.ndarray:
-    return np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
+def _border(planes: np.ndarray, depth: int = 0) -> np.ndarray:
+    """The pixels (C, N) of planes (C, H, W) that are so far from the nearest edge."""
+    inner = planes[:, depth : planes.shape[1] - depth, depth : planes.shape[2] - depth]
+    return np.concatenate([inner[:, 0], inner[:, -1], inner[:, :, 0], inner[:, :, -1]], axis=1)
 
 
 def _crop(ink: np.ndarray) -> np.ndarray:

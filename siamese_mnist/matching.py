@@ -78,7 +78,7 @@ class Matcher:
 
     @torch.no_grad()
     def refuse_several(self, parts: Tensor, references: Tensor) -> None:
-        """InputError if two of the parts (N, 1, 28, 28) that stand side by side in a drawing are like a digit each."""
+        """InputError if two of the parts (N, 1, 28, 28) of a drawing, by `prepare_parts`, are like a digit each."""
         if len(parts) > 1 and set(self.names) <= set(DIGIT_NAMES):
             best = self.scores(self.model.encode_all(parts), references).amax(1)
             if (best >= self.model.rejection_threshold).sum() > 1:

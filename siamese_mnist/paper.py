@@ -1,26 +1,22 @@
 """What is round or behind a drawing and is no ink of it: frames, boxes, pages, rules of ruled and squared paper."""
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-UNIFORM, ALONG, FRAME_WIDTH = 0.05, 0.9, 0.1  # A line's deviation in colour; shares of an edge it follows, of a side.
-ANOTHER = 0.6  # The share of another colour in a row that is no line any more.
-COARSE = 96  # Pages are looked for on at most so many points a side.
-UPRIGHT, SHARP = 0.8, 0.9  # Shares: of its bounding box that a page fills; of it, the area between its four corners.
-BARE, HOLLOW, SOLID = 0.9, 0.5, 0.7  # The least shares that are bare of ink: of a page's sides, and of itself.
-LEAST_PAGE, LEAST_SHEET = (0.1, 0.25), 0.4  # Shares of the image's sides that a page in a frame, or a sheet has.
-LEAST_INK = 0.25  # The height of what is drawn in a frame, to the frame's.
-OPEN, RIM, JUTTING = (
-    0.1,
-    0.25,
-    4,
-)  # Of a frame: the share that is missing; its width, to the page's; in points, its deviation.
 SMALLEST = 40  # Pixels a side; smaller images show no paper.
+UNIFORM, FRAME_WIDTH = 0.05, 0.1  # How far the colours of a frame at the edge lie apart; its width, to the side.
+ALONG, ANOTHER = 0.9, 0.6  # Shares of a row that are of a frame's colour, and that are not, as it is a frame no more.
+COARSE = 96  # Pages are looked for on at most so many points a side.
+UPRIGHT, SHARP, BARE = 0.8, 0.9, 0.9  # A page fills its bounding box; its corners span it; no ink is along its sides.
+LEAST_PAGE, HOLLOW = (0.1, 0.25), 0.5  # Shares: of the image's sides, of a framed page's; of the page, bare of ink.
+LEAST_SHEET, SOLID = 0.4, 0.7  # The same of a sheet on another ground.
+LEAST_INK = 0.25  # The height of what is drawn in a frame, to the frame's.
+OPEN, RIM, JUTTING = 0.1, 0.25, 4  # Of a frame: share missing; width, to the page's; points by which its sides differ.
 SLOPES = np.linspace(-0.05, 0.05, 21)  # Of rules: 3 degrees either way.
-FAINT = 0.1  # The least share of the ink's contrast that a rule has.
-THICKEST = 1 / 50  # Of the image's side, a rule's thickness.
+FAINT, THICKEST = 0.1, 1 / 50  # A rule's least contrast, to the ink's, and its most thickness, to the image's side.
 SPANNING, VISIBLE = 0.6, 0.8  # The least share of its way across that a rule covers, and of a whole one's in sight.
 SEVERAL, FAINTER = 3, 0.5  # So many parallel rules are paper; fewer must be half as thick as most ink, or so faint.
 
@@ -40,10 +36,17 @@ def trim_frame(pixels: np.ndarray) -> np.ndarray:
 def _edge_width(pixels: np.ndarray) -> int:
     """How many rows at the top of pixels (C, H, W) are a line of one colour; 0 if they are none."""
     colour = np.median(pixels[:, 0], axis=1)[:, None, None]
-    other = (np.abs(pixels[:, : pixels.shape[1] // 2 + 1] - colour).max(axis=0) > UNIFORM).mean(axis=1)
-    width = int((other > ANOTHER).argmax())
-    narrow = 0 < width <= FRAME_WIDTH * pixels.shape[1] and (other[width : 3 * width + 3] > ANOTHER).all()
-    return width + 1 if narrow and other[0] <= 1 - ALONG else 0  # with the row in which it ends
+
+    def others(start: int, stop: int) -> np.ndarray:
+        return (np.abs(pixels[:, start:stop] - colour).max(axis=0) > UNIFORM).mean(axis=1)
+
+    if others(0, 1)[0] > 1 - ALONG:
+        return 0
+    near = others(0, int(FRAME_WIDTH * pixels.shape[1]) + 1) > ANOTHER
+    width = int(near.argmax())
+    if not near.any() or not (others(width, 3 * width + 3) > ANOTHER).all():
+        return 0
+    return width + 1  # with the row in which it ends
 
 
 def find_page(mask: np.ndarray) -> np.ndarray | None:
@@ -55,17 +58,18 @@ def find_page(mask: np.ndarray) -> np.ndarray | None:
     sides = [np.unique(side) for side in (holes[0], holes[-1], holes[:, 0], holes[:, -1])]
     bounded = np.bincount(np.concatenate(sides), minlength=holes.max() + 1) <= 2  # a box may run off the image
     bounded[0] = False
-    solid, _ = ndimage.label(_shrink(mask, step))
-    for region, is_frame in ((bounded[holes], True), (_largest(solid), False)):
+    framed, sheet = bounded[holes], _largest(ndimage.label(_shrink(mask, step))[0])
+    for region in (framed, sheet):
         page = _between(region) | _between(region.T).T
         if not _is_page(page, region):
             continue
-        if _frames(mask, region, page, holes > 0, step) if is_frame else _is_sheet(page, region):
+        if _is_framed(mask, region, page, holes > 0, step) if region is framed else _is_sheet(page, region):
             return page.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
     return None
 
 
 def _largest(parts: np.ndarray) -> np.ndarray:
+    """Where the largest of numbered parts (h, w) is."""
     area = np.bincount(parts.ravel())
     area[0] = 0
     return (parts == area.argmax()) & (parts > 0)
@@ -93,7 +97,7 @@ def _is_sheet(page: np.ndarray, region: np.ndarray) -> bool:
     return bool(largest and max(height, width) <= 2 * min(height, width) and region.sum() >= SOLID * page.sum())
 
 
-def _frames(mask: np.ndarray, region: np.ndarray, page: np.ndarray, free: np.ndarray, step: int) -> bool:
+def _is_framed(mask: np.ndarray, region: np.ndarray, page: np.ndarray, free: np.ndarray, step: int) -> bool:
     """Whether ink is drawn in the page, touching no side, and outside is only what lies closely round it."""
     rim = ndimage.binary_dilation(page) & ~page
     if region.sum() < HOLLOW * page.sum() or not rim.any() or free[rim].mean() > OPEN:
@@ -127,7 +131,8 @@ def _shrink(mask: np.ndarray, step: int) -> np.ndarray:
     """Where all of step × step points are true."""
     height, width = (-(-side // step) * step for side in mask.shape)
     padded = np.pad(mask, ((0, height - mask.shape[0]), (0, width - mask.shape[1])), "edge")
-    return padded.reshape(height // step, step, width // step, step).all((1, 3))
+    shifted = (padded[row::step, column::step] for row in range(step) for column in range(step))
+    return reduce(np.logical_and, shifted)  # three times as fast as reshaping and all()
 
 
 class Rules(NamedTuple):
@@ -142,59 +147,53 @@ def erase_rules(contrast: np.ndarray, level: float) -> np.ndarray:
     """Contrast (H, W) without the rules of ruled or squared paper; strokes that cross them stay."""
     mask = contrast > FAINT * level
     across = _find_rules(mask)
-    rest = mask & ~across.where if across else mask
-    down = _find_rules(rest.T)
-    found = [rules for rules in (across, down) if rules]
-    if not found:
+    down = _find_rules((mask & ~across.where).T)  # Where two rules cross, either would be hidden by the other.
+    where = across.where | down.where.T
+    if not where.any():
         return contrast
-    where = np.zeros_like(mask)
-    if across:
-        where |= across.where
-    if down:
-        where |= down.where.T
-    if max(rules.count for rules in found) < SEVERAL:
-        rest, length = mask & ~where, 2 * max(rules.thickness for rules in found) + 1
-        thick = _open(_open(rest, length).T, length)
-        if thick.sum() <= FAINTER * rest.sum() and np.median(contrast[where & mask]) > FAINTER * level:
+    if max(across.count, down.count) < SEVERAL:
+        ink, length = mask & ~where, 2 * max(across.thickness, down.thickness) + 1
+        thick = _open(_open(ink, length).T, length)
+        if thick.sum() <= FAINTER * ink.sum() and np.median(contrast[where & mask]) > FAINTER * level:
             return contrast
     return np.where(where, 0, contrast)
 
 
-def _find_rules(mask: np.ndarray) -> Rules | None:
-    """Thin straight lines from the left to the right of a mask (H, W), as level as its most level ones."""
-    height, width = mask.shape
-    if min(mask.shape) < SMALLEST:
-        return None
-    near = max(1, width // 50)
-    if not (mask[:, :near].any() and mask[:, -near:].any()):
-        return None
-    thick = _open(mask, max(2, round(max(mask.shape) * THICKEST)) + 1)
+def _find_rules(mask: np.ndarray) -> Rules:
+    """The thin straight lines from the left to the right of a mask (H, W)."""
+    width = mask.shape[1]
+    none, near, thickest = Rules(np.zeros_like(mask), 0, 0), max(1, width // 50), round(max(mask.shape) * THICKEST)
+    if min(mask.shape) < SMALLEST or not (mask[:, :near].any() and mask[:, -near:].any()):
+        return none
+    thick = _open(mask, thickest + 1)
     thin = mask & ~thick
-    y, x = np.nonzero(thin)
-    if len(y) < SPANNING * width:
-        return None
-    drifts = np.rint(np.outer(SLOPES, np.arange(width) - width / 2)).astype(int)
-    pad = drifts.max()
-    drift = max(drifts, key=lambda drift: (np.bincount(y - drift[x] + pad) ** 2).sum())
-    level = np.arange(height)[:, None] - drift + pad  # (H, W): the row of each point, were the rules level
-    there, hidden, seen = (np.zeros((height + 2 * pad, width), bool) for _ in range(3))
+    if thin.sum() < SPANNING * width:
+        return none
+    rows = _level(thin)  # (H, W)
+    there, hidden, seen = (np.zeros((rows.max() + 1, width), bool) for _ in range(3))
     columns = np.arange(width)[None]
-    there[level, columns], hidden[level, columns], seen[level, columns] = thin, thick, True
-    thin_there = there
-    there = ndimage.maximum_filter1d(there.view(np.uint8), 3, axis=0).view(bool)
-    open_to_see = (seen & ~(hidden & ~there)).sum(1)
-    covered = (there & seen).sum(1) >= SPANNING * np.maximum(open_to_see, 1)
-    covered &= open_to_see > 0.05 * width
-    rows, _ = ndimage.label(covered)
-    ends = (there | hidden)[:, :near].any(1) & (there | hidden)[:, -near:].any(1)
-    whole = np.unique(rows[covered & ends & (seen.sum(1) >= VISIBLE * width)])
+    there[rows, columns], hidden[rows, columns], seen[rows, columns] = thin, thick, True
+    near_by = ndimage.maximum_filter1d(there.view(np.uint8), 3, axis=0).view(bool) & seen  # not quite straight
+    to_cover = (seen & ~(hidden & ~near_by)).sum(1)
+    covered = (near_by.sum(1) >= SPANNING * to_cover) & (to_cover > 2 * near)
+    ends = np.all([(near_by | hidden)[:, side].any(1) for side in (slice(near), slice(-near, None))], axis=0)
+    numbered, _ = ndimage.label(covered)
+    whole = np.unique(numbered[covered & ends & (seen.sum(1) >= VISIBLE * width)])
     if not len(whole):
-        return None
-    thickness = round(max((thin_there & (rows == n)[:, None]).sum() / width for n in whole))
-    if thickness > THICKEST * max(mask.shape) + 1:
-        return None
-    band = covered[level]
-    return Rules(band & ~_open(mask, thickness + 3), len(whole), max(1, thickness))
+        return none
+    thickness = max(1, round(max(there[numbered == number].sum() / width for number in whole)))
+    if thickness > thickest + 1:
+        return none
+    return Rules(covered[rows] & ~_open(mask, thickness + 3), len(whole), thickness)
+
+
+def _level(thin: np.ndarray) -> np.ndarray:
+    """The row of each point (H, W) if the image is turned so that the lines of thin (H, W) are as level as can be."""
+    height, width = thin.shape
+    y, x = np.nonzero(thin)
+    drifts = np.rint(np.outer(SLOPES, np.arange(width) - width / 2)).astype(int)
+    drift = max(drifts, key=lambda drift: (np.bincount(y - drift[x] + drifts.max()) ** 2).sum())
+    return np.arange(height)[:, None] - drift + drifts.max()
 
 
 def _open(mask: np.ndarray, length: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from PIL import Image
 from strokes import DIGITS, draw, place
 
 from siamese_mnist import InputError, prepare_drawing
-from siamese_mnist.drawing import NARROWEST, TYPICAL, WIDEST, stroke_width
+from siamese_mnist.drawing import NARROWEST, TYPICAL, WIDEST, fit_image, stroke_width
 
 
 def difference(image, other):
@@ -44,6 +44,8 @@ SAME = {
     "floats": Image.fromarray(np.asarray(five()).astype(np.float32)),
     "array": np.asarray(five()),
     "boolean array": np.asarray(five()) > 127,
+    "array of 0 and 1": (np.asarray(five()) > 127).astype(np.uint8),
+    "image of 0 and 1": Image.fromarray((np.asarray(five()) > 127).astype(np.uint8)),
     "float array": np.asarray(five()) / 255,
     "12-bit array": np.asarray(five()).astype(np.uint16) * 16,
     "colour array": np.asarray(five().convert("RGB")),
@@ -199,3 +201,34 @@ def test_a_truncated_file_is_refused():
     five().save(file, "PNG")
     with pytest.raises(InputError, match="cannot be read"):
         prepare_drawing(Image.open(io.BytesIO(file.getvalue()[:-400])))
+
+
+def test_a_path_is_opened_and_one_that_cannot_be_is_named(tmp_path):
+    five().save(tmp_path / "five.png")
+    for path in (tmp_path / "five.png", str(tmp_path / "five.png")):
+        assert torch.equal(prepare_drawing(path), FIVE)
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "five.png").read_bytes()[:400])
+    for name in ("none.png", "text.png", "cut.png"):
+        with pytest.raises(InputError, match=name) as caught:
+            prepare_drawing(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(0, 40), (0, 100), (60, 255), (128, 0), (200, 90), (255, 215)])
+def test_a_small_image_on_any_paper_is_read_as_mnist_s_own_and_as_one_twice_as_large(paper, ink, test_digits, released):
+    chosen = test_digits.images[::25]
+    images = [Image.fromarray(np.uint8(np.rint(paper + (ink - paper) / 255 * digit[0].numpy()))) for digit in chosen]
+    twice = [image.resize((56, 56), Image.Resampling.BICUBIC) for image in images]
+    own, *others = (
+        released.encode_all(torch.from_numpy(np.stack([fit_image(each) for each in some]))[:, None])
+        for some in ([Image.fromarray(digit[0].numpy()) for digit in chosen], images, twice)
+    )
+    for other in others:
+        assert released.similarity(own, other).diagonal().quantile(0.1) > 0.9
+
+
+def test_dark_ink_on_a_transparent_ground_is_ink(test_digits):
+    digit, file = test_digits.images[0, 0].numpy(), io.BytesIO()
+    Image.fromarray((digit // 8).astype(np.uint8)).save(file, "PNG", transparency=0)
+    assert np.corrcoef(fit_image(Image.open(file)).ravel(), digit.ravel())[0, 1] > 0.8

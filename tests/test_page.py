@@ -64,6 +64,17 @@ def test_what_resembles_nothing_is_not_like_any_digit(page_app, monkeypatch):
     assert "winner" not in panel
 
 
+def test_two_digits_are_refused_unless_they_were_taught_as_a_symbol(page_app, client, tmp_path):
+    seventeen = draw(place(1, 150, 30, 60) + place(7, 150, 150, 60), 14)
+    seventeen.save(tmp_path / "17.png")
+    assert "ore than one" in said(page_app.show_match(data_url(seventeen), page_app.newcomer))
+    assert "ore than one" in said(page_app.show_verdict(data_url(seventeen), drawing(7)))
+    with pytest.raises(AppError, match="more than one"):
+        client.predict(handle_file(tmp_path / "17.png"), api_name="/match")
+    visitor, *_ = page_app.teach(data_url(seventeen), "seventeen", page_app.newcomer)
+    assert "seventeen" in said(page_app.show_match(data_url(seventeen), visitor))
+
+
 def test_teaching_has_its_limits(page_app):
     visitor = page_app.newcomer
     for _ in range(MOST_EXAMPLES):
