@@ -39,7 +39,7 @@ def main() -> None:
     print(f"{weights}: {len(others):,} digits\n\n{'':22}{'right':>9}{'refused':>9}{'wrong':>9}")
     for name, draw in KINDS.items():
         random, results = np.random.default_rng(0), []
-        for i in tqdm(others, desc=name, leave=False):
+        for i in tqdm(others, desc=name, leave=False, disable=None):
             image = draw(scatter(digits.images[i, 0].numpy(), random), random)
             results.append(judge(matcher, references, image, digits.names[digits.labels[i]]))
         print_row(name, results)
