@@ -40,15 +40,13 @@ def list_csv(root: Path) -> Listing:
     images, labels = _read(path, path.with_name("trainMNISTlabels.csv"))
     if labels is None:
         raise InputError(f"{path}: has no label column, and trainMNISTlabels.csv is not beside it")
-    names, held_out = tuple("0123456789"), ("test", "val")
+    names, digests = tuple("0123456789"), np.array([digest(row) for row in images])
+    splits = split_by_content(path, digests, labels, names, ("test", "val"))
     test_images, test_labels = _read(test_path, path.with_name("testMNISTlabels.csv")) if test_path else (None, None)
-    if test_labels is not None:
-        held_out = ("val",)
-    elif test_path:
+    if test_path and test_labels is None:
         note(f"{test_path}: has no labels; a tenth of {path} is the test split")
-    digests = np.array([digest(row) for row in images])
-    splits = split_by_content(path, digests, labels, names, held_out)
     if test_labels is not None:
+        splits[splits == "test"] = "none"  # So that nothing moves if the file of the test split comes or goes.
         images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
         digests = np.concatenate([digests, [digest(row) for row in test_images]])
         splits = np.concatenate([splits, np.full(len(test_labels), "test")])
