@@ -1,6 +1,7 @@
 """Any drawing or photo of one symbol becomes a 28 × 28 image, made the way MNIST was made."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def prepare_parts(image: Image.Image | ArrayLike | str | Path) -> Tensor:
     """The drawing as `prepare_drawing` makes it, then, if tall parts stand side by side or in a ring, each by itself.
 
     (1, 1, 28, 28), or (1 + parts, 1, 28, 28)."""
-    ink = _crop(_find_ink(_pixels(image)))
+    ink = _crop(_find_inks(_pixels(image))[-1])
     width = stroke_width(ink)
     if THICK < width < DISC:
         raise InputError("the strokes are too thick to tell what is drawn: draw it larger, or with a thinner pen")
@@ -84,16 +85,17 @@ def _ringed(labels: np.ndarray) -> list[set[int]]:
     return []
 
 
-def fit_image(image: Image.Image) -> np.ndarray:
+def fit_image(image: Image.Image) -> list[np.ndarray]:
     """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared.
 
-    As it may be one of any symbols, its strokes may be of any width."""
+    As it may be one of any symbols, its strokes may be of any width, and a box round it may belong to it: then without
+    that, too, and so on."""
     if image.size == (FRAME, FRAME) and image.mode == "L" and "transparency" not in image.info:
         pixels = np.asarray(image)
         if pixels.max() >= BRIGHT and np.median(_border(pixels[None])) == 0:
-            return pixels
-    ink = _crop(_find_ink(_pixels(image)))
-    return np.rint(_fit(ink, stroke_width(ink)) * 255).astype(np.uint8)
+            return [pixels]
+    inks = map(_crop, _find_inks(_pixels(image)))
+    return [np.rint(_fit(ink, stroke_width(ink)) * 255).astype(np.uint8) for ink in inks]
 
 
 def _fit(ink: np.ndarray, width: float) -> np.ndarray:
@@ -165,8 +167,10 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
     return np.rint(array * (255 / top)).astype(np.uint8)
 
 
-def _find_ink(pixels: np.ndarray, frames: int = FRAMES) -> np.ndarray:
-    """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise."""
+def _find_inks(pixels: np.ndarray, frames: int = FRAMES) -> list[np.ndarray]:
+    """Ink (H, W) in [0, 1] of pixels (C, H, W): what differs from the border, without specks and noise.
+
+    If it is a frame round something else, or a sheet on another ground, then the ink in that, too, and so on."""
     pixels = trim_frame(pixels)
     background = _background(pixels)
     contrast = (np.abs(pixels - background) / np.maximum(background, 1 - background)).max(axis=0)
@@ -183,16 +187,15 @@ def _find_ink(pixels: np.ndarray, frames: int = FRAMES) -> np.ndarray:
     kept[parts[contrast > STRONG * level]] = True
     kept &= area >= SPECK * area[kept].max()
     mask = kept[parts]
-    page = find_page(mask) if frames else None
-    if page is not None:
-        try:
-            return _find_ink(_cut(pixels, page), frames - 1)
-        except InputError:
-            pass  # The rectangle itself is what is drawn.
     if max(_crop(mask).shape) < LEAST * side:
         raise nothing
     ink = contrast * _dilate(mask)  # with the faint rim of the strokes
-    return np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)
+    inks = [np.clip(ink / np.quantile(ink[mask], 0.9), 0, 1)]
+    page = find_page(mask) if frames else None
+    if page is not None:
+        with suppress(InputError):  # The rectangle itself is what is drawn.
+            inks += _find_inks(_cut(pixels, page), frames - 1)
+    return inks
 
 
 def _level(contrast: np.ndarray) -> float:

@@ -16,6 +16,7 @@ SPLIT_OF = {"train": "train", "training": "train", "test": "test", "testing": "t
 SPLIT_OF |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
 SKIPPED = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # What systems and editors leave behind begins so.
 HELD_OUT = ("test", "val")
+MOSTLY = 0.8  # If so many images are in boxes, these are the paper's; else they belong to their symbols.
 Parts = tuple[str, ...]  # The names of folders, from the root's sub-folder on.
 
 
@@ -43,8 +44,11 @@ def list_folder(root: Path) -> Listing:
         note(f"{root}: {told}")
 
     def load(index: np.ndarray) -> np.ndarray:
-        bar = tqdm(index, desc="images", unit="image", disable=None)
-        return np.stack([_read_image(paths[i]) for i in bar])
+        fitted = [_read_image(paths[i]) for i in tqdm(index, desc="images", unit="image", disable=None)]
+        in_boxes = sum(len(each) > 1 for each in fitted) >= MOSTLY * len(fitted)
+        if in_boxes:
+            note(f"{root}: the boxes round nearly all images are left out")
+        return np.stack([each[-1 if in_boxes else 0] for each in fitted])
 
     return Listing(root, digests, labels, names, split, load)
 
@@ -112,7 +116,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _read_image(path: Path) -> np.ndarray:
+def _read_image(path: Path) -> list[np.ndarray]:
     try:
         return fit_image(open_image(path))
     except InputError as error:
