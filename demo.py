@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import argparse
 import os
+import socket
 import time
 
 from siamese_mnist import InputError, SiameseNetwork
@@ -35,6 +36,8 @@ def main() -> None:
     except ImportError as error:
         raise InputError(f"the page needs what is not installed ({error}); pip install -r requirements.txt") from error
     try:
+        family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+        socket.create_server((args.host, args.port or 0), family=family).close()  # Gradio would try port by port.
         app, url = Page(matcher, describe(weights, model)).serve(args.host, args.port, args.share)
     except OSError as error:
         where = f"--host {args.host}, port {args.port or '7860 to 7959'}"

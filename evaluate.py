@@ -17,13 +17,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
 from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
 from siamese_mnist.options import FOLDER, LARGEST, add_weights_and_data, choose_data, find_source, script_parser
-from siamese_mnist.runs import METRICS, choose_folder, describe_changes, find_weights, images_fingerprint
+from siamese_mnist.runs import (
+    METRICS,
+    choose_folder,
+    describe_changes,
+    find_weights,
+    images_fingerprint,
+    trained_images,
+)
 
 CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
 PAIRS, FEW = 12, 200  # Shown in a figure; of fewer images, it is said how much a single one counts.
@@ -78,10 +87,13 @@ def load(args: argparse.Namespace, facts: dict[str, Any], weights: str) -> tuple
         args.dataset = find_source(dataset).stand_in
         print(f"{error}. Measuring on the {args.dataset} images instead.")
         return load(args, facts, weights)
-    if list_images := find_source(dataset).list:
-        listing = list_images(Path(chosen["root"]))
-        if changes := describe_changes(weights, listing, args.split):
-            print(changes)
+    trained = trained_images(weights) if dataset == facts.get("dataset") else None
+    if trained and (listing := find_source(dataset).list(Path(chosen["root"]))):
+        if told := describe_changes(trained, listing, args.split):
+            print(told)
+        digits = digits.select(~torch.isin(digits.digests, torch.tensor([digest for digest, _ in trained])))
+        if len(digits.classes) < 2 or min(map(len, digits.members)) < 2:
+            raise InputError(f"{chosen['root']}: too few images of the {args.split} split that were not trained on")
     return digits, validation, dataset
 
 

@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("command", choices=("match",), help="what to do")
     add_weights_and_data(parser, "where the references come from (default: bundled, or the weights' own)")
     parser.add_argument("images", nargs="+", type=as_path, metavar="IMAGE", help="one file, or two")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if len(args.images) > 2:
         raise InputError(f"{len(args.images)} images; name one or two")
     return args

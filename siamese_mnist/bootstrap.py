@@ -20,7 +20,7 @@ def interval(samples: Samples, value: float, images: int = 0) -> list[float]:
     low, high = np.nanquantile(moves, (0.025, 0.975))  # NaN: a draw of few images without a pair of the same class.
     if images and np.nanmax(np.abs(moves)) < 1e-9:
         return wilson_interval(value, images)
-    return [float(value + low), float(value + high)]
+    return [max(0.0, float(value + low)), float(value + high)]  # No metric is below 0.
 
 
 def wilson_interval(rate: float, images: int) -> list[float]:

@@ -15,7 +15,6 @@ from siamese_mnist.listing import SMALLEST_PART, SPLITS
 from siamese_mnist.sources import DIGIT_NAMES, SOURCES
 
 FAINT = 128  # Digits that are nowhere brighter are in another range than 0 to 255.
-ODD = 0.05  # A larger share of images whose ground is not that of the rest is told.
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,13 @@ def load_digits(
         if value not in known:
             raise InputError(f"{kind} {value!r} is none of {', '.join(known)}")
     images, *rest = SOURCES[dataset].read(Path(root).expanduser(), split)
-    images = _put_right(images, dataset if not SOURCES[dataset].needs_root else str(root))
+    where = str(root) if SOURCES[dataset].needs_root else dataset
+    images = _put_right(images, where)
     digits = Digits(images.transpose(2, 3).contiguous() if transposed else images, *rest)
     if classes is not None:
         digits = digits.select(torch.isin(digits.labels, torch.tensor(_parse_classes(classes, digits.class_names))))
     if len(digits.classes) < 2:
-        raise InputError(f"the {split} split holds {len(digits.classes)} class; pairs of different classes need two")
+        raise InputError(f"{where}: the {split} split holds one class; pairs of different classes need two")
     digits = _subset(digits, images_per_class, fraction)
     if single := [name for name, members in zip(digits.names, digits.members) if len(members) < SMALLEST_PART]:
         raise InputError(f"class {single[0]!r} has a single image in the {split} split; a pair needs two")
@@ -115,8 +115,10 @@ def _put_right(images: Tensor, where: str) -> Tensor:
     ground = int(borders.median())
     if light > 0.5:
         levels, ground, top = full - levels, full - ground, full - int(images.min())
-    if min(light, 1 - light) > ODD:
-        note(f"{where}: more than {ODD:.0%} of the images have another ground than the rest; make them alike")
+    if odd := round(min(light, 1 - light) * len(images)):
+        note(f"{where}: {odd:,} of {len(images):,} images have another ground than the rest; make them alike")
+    if faint := int((images.amax((1, 2, 3)) < full / 2).sum()):
+        note(f"{where}: {faint:,} of {len(images):,} images are far fainter than the rest; make them alike")
     if full < 255 or light > 0.5 or ground:
         ink = f"{'dark' if light > 0.5 else 'light'} ink in {images.min()} to {images.max()}"
         note(f"{where}: {ink} was made white on black, in 0 to 255")

@@ -86,16 +86,22 @@ def _ringed(labels: np.ndarray) -> list[set[int]]:
 
 
 def fit_image(image: Image.Image) -> list[np.ndarray]:
-    """Returns any PIL image as uint8 (28, 28): as it is where it is grey on black like MNIST's, else prepared.
+    """Returns any PIL image as uint8 (28, 28): as it is where it is made like MNIST's, else prepared.
 
     As it may be one of any symbols, its strokes may be of any width, and a box round it may belong to it: then without
     that, too, and so on."""
     if image.size == (FRAME, FRAME) and image.mode == "L" and "transparency" not in image.info:
         pixels = np.asarray(image)
-        if pixels.max() >= BRIGHT and np.median(_border(pixels[None])) == 0:
+        if pixels.max() >= BRIGHT and _is_fitted(pixels):
             return [pixels]
     inks = map(_crop, _find_inks(_pixels(image)))
     return [np.rint(_fit(ink, stroke_width(ink)) * 255).astype(np.uint8) for ink in inks]
+
+
+def _is_fitted(pixels: np.ndarray) -> bool:
+    """Whether (28, 28), white on black, has the size and the place of MNIST's digits, as all of these have."""
+    centre = np.array(ndimage.center_of_mass(pixels))
+    return BOX - 1 <= max(_crop(pixels).shape) <= BOX and bool(np.abs(centre - (FRAME - 1) / 2).max() <= 1)
 
 
 def _fit(ink: np.ndarray, width: float) -> np.ndarray:
@@ -149,11 +155,11 @@ def _pixels(image: Image.Image | ArrayLike | str | Path) -> np.ndarray:
 
 
 def to_bytes(values: ArrayLike) -> np.ndarray:
-    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 255, 4,095 or 65,535. InputError if in none."""
+    """uint8 (H, W) or (H, W, channels) of numbers in 0 to 1, 16, 255, 4,095 or 65,535. InputError if in none."""
     try:
         array = np.asarray(values)
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # Of a tensor with gradients, too.
         raise InputError(f"the drawing is no array of numbers ({error})") from error
     while array.ndim > 2 and 1 in (len(array), array.shape[-1]):  # a batch of one, a single channel
         array = array[0] if len(array) == 1 else array[..., 0]
@@ -161,7 +167,7 @@ def to_bytes(values: ArrayLike) -> np.ndarray:
         raise InputError(f"an array of shape {array.shape}; (H, W) or (H, W, 1 to 4) is needed")
     if array.dtype == np.uint8 and array.max() > 1:
         return array
-    top = next((top for top in (1, 255, 4095, 65535) if array.max() <= top), None)
+    top = next((top for top in (1, 16, 255, 4095, 65535) if array.max() <= top), None)
     if top is None or array.min() < 0:  # a NaN is at most nothing
         raise InputError("the drawing has values that are not in 0 to 1, 0 to 255 or 0 to 65,535")
     return np.rint(array * (255 / top)).astype(np.uint8)

@@ -33,8 +33,10 @@ def note(message: str) -> None:
 def command(script: str, *words: object) -> str:
     """A command to paste: the script's path as it is found from here, and each word quoted where it must be."""
     path = SCRIPTS / script
-    if not path.is_file() or path.is_relative_to(Path.cwd()):
+    if not path.is_file():
         path = Path(script)
+    elif path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
     return shlex.join(["python", *map(str, (path, *words))])
 
 
@@ -58,13 +60,16 @@ def run_script(main: Callable[[], None]) -> None:
         sys.argv[0] = Path(sys.argv[0]).parent.name
     if signal.getsignal(signal.SIGINT) is _stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    usual = warnings.formatwarning
+    usual, told = warnings.showwarning, set()
 
-    def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> str:
-        told = f"{Path(sys.argv[0]).name}: note: {' '.join(str(message).split())}\n"
-        return told if category is InputNote else usual(message, category, *rest)
+    def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if category is not InputNote:
+            usual(message, category, *rest)
+        elif str(message) not in told:  # Python's own memory of what it has shown does not last.
+            told.add(str(message))
+            print(f"{Path(sys.argv[0]).name}: note: {' '.join(str(message).split())}", file=sys.stderr)
 
-    warnings.formatwarning = in_one_line
+    warnings.showwarning = show
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,6 +1,7 @@
 """Every figure, in Okabe and Ito's colours, told apart by shape and words as well. FIGURES lists an evaluation's."""
 
 import io
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -28,7 +29,8 @@ plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.25, "legend.frameon": Fa
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Writes a PNG in one step and closes the figure."""
-    figure.savefig(buffer := io.BytesIO(), dpi=dpi, format="png", facecolor="white")
+    with warnings.catch_warnings(action="ignore"):  # Of names in a script that the font lacks.
+        figure.savefig(buffer := io.BytesIO(), dpi=dpi, format="png", facecolor="white")
     plt.close(figure)
     write_whole(path, buffer.getvalue())
 
@@ -239,7 +241,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
     colours = plt.get_cmap("tab10" if len(digits.classes) <= 10 else "turbo", len(digits.classes))
     span = np.ptp(points, 0)
     for number, (name, members) in enumerate(zip(digits.names, digits.members)):
-        own, colour = points[members], colours(number)
+        own, colour = points[members.numpy()], colours(number)
         for x, y in own:
             axes.text(x, y, name[:8], color=colour, size=8, ha="center", va="center", alpha=0.8)
         (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span

@@ -45,9 +45,9 @@ def _find(root: Path, prefix: str) -> list[Path] | None:
         own = [path for path in there[:2] if path is not None]
         if len(own) == 2:
             return own
-        if any(there) and folder != root / LAYOUTS[0]:  # What torchvision has begun, a download completes.
+        if any(there):  # A download could replace files of one's own, or mix them with MNIST's.
             missing = ", ".join(names[0] for names, path in zip(kinds[:2], there) if path is None)
-            raise InputError(f"{folder}: {missing} (or .gz) is missing beside the others; put it there")
+            raise InputError(f"{folder}: {missing} (or .gz) is missing; put it there, or move the others away")
     return None
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from siamese_mnist.errors import InputError, note
 
+DIGIT_NAMES = tuple("0123456789")
+Images = tuple[np.ndarray, np.ndarray]  # uint8 (N, 784) or (N, 28, 28), and labels (N,).
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.1  # The share of a class that goes to each held-out split.
 SMALLEST_PART = 2  # A pair of the same class needs two images.
@@ -47,6 +49,22 @@ class Listing(NamedTuple):
         return Arrays(torch.from_numpy(self.load(index))[:, None], labels, self.names, digests)
 
 
+def list_arrays(root: Path, train: Images, test: Images | None, held_out: Sequence[str]) -> Listing:
+    """Lists images of digits, of which some may be given as the test split, and some are `held_out` of the others.
+
+    Those held out for a test split that is given are in none: so none moves if that comes or goes."""
+    images, labels = train
+    digests = np.array([digest(image) for image in images])
+    splits = split_by_content(root, digests, labels, DIGIT_NAMES, held_out)
+    if test is not None:
+        splits = np.concatenate([np.where(splits == "test", "none", splits), np.full(len(test[1]), "test")])
+        digests = np.concatenate([digests, [digest(image) for image in test[0]]])
+        images, labels = (np.concatenate(both) for both in zip(train, test))
+    return Listing(
+        root, digests, labels.astype(np.int64), DIGIT_NAMES, splits, lambda index: images[index].reshape(-1, 28, 28)
+    )
+
+
 def digest(content: bytes | memoryview) -> int:
     """What identifies an image: 64 bits of its content's BLAKE2, as an int64."""
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
@@ -57,20 +75,20 @@ def split_by_content(
 ) -> np.ndarray:
     """The split (N,) of each image: a tenth of each class for each held-out one, at least two, the rest "train".
 
-    "test" holds what its digest puts there, about a tenth: added images move no other one into it. InputError names a
-    class that is too small."""
+    "test" holds what its digest puts there, about a tenth, where the others keep two: so added images move no other one
+    into it, but from a class that had hardly more than six. InputError names a class that is too small."""
     splits, least = np.full(len(labels), "train", "U5"), SMALLEST_PART * (len(held_out) + 1)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         distinct, ranks = np.unique(digests[members], return_inverse=True)
-        start = 0
+        if len(distinct) < least:
+            needed = f"it needs at least {least}, two a split: add some"
+            raise InputError(f"{root}: class {names[label]!r} has {len(distinct)} different images; {needed}")
+        start, most = 0, len(distinct) - least + SMALLEST_PART  # The other splits need theirs.
         for split in held_out:
             below = np.searchsorted(distinct, round(-(2**63) + HELD_OUT * 2**64))
             size = int(below) if split == "test" else round(HELD_OUT * len(distinct))
-            end = start + max(SMALLEST_PART, size)
+            end = start + min(max(SMALLEST_PART, size), most - start)
             splits[members[(ranks >= start) & (ranks < end)]] = split
-            start = end
-        if len(distinct) < max(least, start + SMALLEST_PART):
-            needed = f"it needs at least {least}" if len(distinct) < least else "too few of them are left for training"
-            raise InputError(f"{root}: class {names[label]!r} has {len(distinct)} different images; {needed}: add some")
+            start, most = end, most + SMALLEST_PART
     return splits

@@ -136,6 +136,8 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     def forward(self, images_a: Tensor, images_b: Tensor) -> Tensor:
         """Log-odds (N,) that two images show the same digit, pair by pair, of images (N, 1, 28, 28) each."""
+        if len(images_a) != len(images_b):
+            raise InputError(f"{len(images_a)} and {len(images_b)} images; as many of each are needed, pair by pair")
         a, b = (self.encode(images).split(ENCODED_AT_ONCE) for images in (images_a, images_b))
         return torch.cat([self.logits(*pairs).diagonal() for pairs in zip(a, b)])
 
@@ -156,7 +158,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
         InputError if it is not whole, or no such device is there. Never reads a pickle.
         """
-        where = kwargs.pop("map_location", "cpu")
+        device = kwargs.pop("map_location", "cpu")
         name = str(pretrained_model_name_or_path)
         folder = named_folder(Path(name).expanduser())
         if folder.is_dir():
@@ -164,7 +166,10 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
                 raise InputError(f"{folder}: is a run; the weights in it are {folder / 'best'}")
             if missing := next((file for file in (CONFIG, WEIGHTS) if not (folder / file).is_file()), None):
                 raise InputError(f"{folder / missing}: missing; weights are {CONFIG} and {WEIGHTS}, never a pickle")
-            read_object(folder / CONFIG)  # The mixin's own complaints name no file.
+            needed = ("encoder", "head", "threshold", "rejection_threshold", "calibration", "classes")
+            found = read_object(folder / CONFIG)  # The mixin's own complaints name no file.
+            if lacking := [name for name in needed if name not in found]:
+                raise InputError(f"{folder / CONFIG}: lacks {', '.join(lacking)}; restore it")
         elif folder.parent.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
             raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
@@ -174,12 +179,13 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             raise InputError(f"{folder / CONFIG}: {error}") from error
         except (OSError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError) as error:
             reason = shorten(str(error), 200)
-            raise InputError(f"{name}: no weights of this package could be loaded from there ({reason})") from error
+            where = "from there" if folder.is_dir() else "from the Hub, and there is no such folder"
+            raise InputError(f"{name}: no weights of this package could be loaded {where} ({reason})") from error
         try:
-            return model.to(torch.device("cpu" if where is None else where))
+            return model.to(torch.device("cpu" if device is None else device))
         except (RuntimeError, AssertionError, TypeError) as error:
             reason = shorten(str(error), 200)
-            raise InputError(f"map_location={where!r}: cannot be used here ({reason}); leave it out") from error
+            raise InputError(f"map_location={device!r}: cannot be used here ({reason}); leave it out") from error
 
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:

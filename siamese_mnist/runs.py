@@ -91,6 +91,8 @@ class Run:
             return state["history"], state["images"]
         except FileNotFoundError:
             return [], None  # No epoch has ended.
+        except PermissionError:
+            raise
         except Exception as error:  # torch.load raises whatever its reader meets in a damaged file.
             raise InputError(
                 f"{path}: damaged, or of another version ({type(error).__name__}); start a new run"
@@ -127,9 +129,10 @@ def find_weights(named: str | None) -> str:
         folder = named_folder(Path(named))
         if run := next(folder.glob(f"*/{BEST}/{CONFIG}"), None):
             raise InputError(f"{named}: holds runs; name one of them, such as {run.parent.parent}")
-        if (folder / LAST).is_dir() and not (folder / BEST).is_dir():
+        begun = (folder / CONFIG).is_file() and "epochs" in read_object(folder / CONFIG)
+        if (begun or (folder / LAST).is_dir()) and not (folder / BEST).is_dir():
             way_out = command("train.py", "--resume", folder)
-            raise InputError(f"{named}: was killed while it wrote {BEST}/; {way_out} mends it")
+            raise InputError(f"{named}: a run without {BEST}/, stopped before an epoch was written; {way_out} goes on")
         return str(folder / BEST) if (folder / BEST).is_dir() else str(folder) if folder.exists() else named
     if newest := max(RUNS.glob(f"*/{BEST}/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None):
         return str(newest.parent)
@@ -139,25 +142,32 @@ def find_weights(named: str | None) -> str:
     raise InputError(f"no weights: there is no run under {RUNS}/ and no {RELEASED}/ folder; {way_out}")
 
 
-def describe_changes(weights: str, listing: Listing, split: str) -> str:
-    """Says which images that a run learned from are no longer as they were, or are in the split; "" if all is well."""
+def trained_images(weights: str) -> set[tuple[int, str]]:
+    """The digest and the class of each image that a run learned from, where it noted them."""
     path = Path(weights).parent / IMAGES
     if not path.is_file():
-        return ""
+        return set()
     try:
         with open(path, newline="", encoding="utf-8") as file:
             trained = {(int(digest), name) for digest, name in csv.reader(file)}
+        if not trained:
+            raise ValueError("empty")
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: damaged ({error}); remove it to measure all the same") from error
+    return trained
+
+
+def describe_changes(trained: set[tuple[int, str]], listing: Listing, split: str) -> str:
+    """Says how many of the images that a run learned from are no longer as they were, or are in the split measured."""
     now = set(zip(listing.digests.tolist(), (listing.names[label] for label in listing.labels.tolist())))
     digests, measured = dict(now), set(listing.digests[listing.splits == split].tolist())
     numbers = {
         "missing now": sum(digest not in digests for digest, _ in trained),
         "of another class": sum(each not in now and each[0] in digests for each in trained),
-        f"in the {split} split": sum(digest in measured for digest, _ in trained),
+        f"in the {split} split, which are left out": sum(digest in measured for digest, _ in trained),
     }
     told = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
-    return f"Of the {len(trained):,} images of the training: {told}; the metrics may be too good." if told else ""
+    return f"Of the {len(trained):,} images of the training: {told}." if told else ""
 
 
 def evaluation_folder(weights: str) -> Path:

@@ -4,6 +4,7 @@ A reader takes the root and a split, and returns Arrays. InputError names the fi
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from siamese_mnist.errors import InputError
 from siamese_mnist.folders import list_folder
 from siamese_mnist.idx import read_idx
-from siamese_mnist.listing import SPLITS, Arrays, Listing, digest, split_by_content
+from siamese_mnist.listing import DIGIT_NAMES, SPLITS, Arrays, Listing, list_arrays
 from siamese_mnist.tables import list_csv
 
-DIGIT_NAMES = tuple("0123456789")
 MNIST_VALIDATION = 6000  # The first so many training images.
 MNIST_LABELS = 0xBA07E8EF  # The checksum of MNIST's own training labels.
 
@@ -41,15 +42,21 @@ def read_bundled(root: Path, split: str) -> Arrays:
 def read_mnist(root: Path, split: str) -> Arrays:
     """A split of MNIST, or of a set of one's own in its format, whose validation images follow from their content."""
     images, labels = read_idx(root, "t10k" if split == "test" else "train")
-    if split == "test":
-        chosen = np.ones(len(labels), bool)
-    elif crc32(labels) == MNIST_LABELS:
-        chosen = (np.arange(len(labels)) < MNIST_VALIDATION) == (split == "val")
-    else:
-        digests = np.array([digest(image) for image in images])
-        chosen = split_by_content(root, digests, labels, DIGIT_NAMES, ("val",)) == split
-    images, labels = images[chosen][:, None], labels[chosen].astype(np.int64)
-    return Arrays(torch.from_numpy(images), torch.from_numpy(labels), DIGIT_NAMES)
+    with suppress(InputError):  # Half a set will do for one split.
+        if listing := list_mnist(root):
+            return listing.read(split)
+    part = {"train": slice(MNIST_VALIDATION, None), "val": slice(MNIST_VALIDATION), "test": slice(None)}[split]
+    return Arrays(torch.from_numpy(images[part])[:, None], torch.from_numpy(labels[part].astype(np.int64)), DIGIT_NAMES)
+
+
+def list_mnist(root: Path) -> Listing | None:
+    """The images of a set in MNIST's format that is not MNIST."""
+    train, test = read_idx(root, "train"), None
+    if crc32(train[1]) == MNIST_LABELS:
+        return None
+    with suppress(InputError):
+        test = read_idx(root, "t10k")
+    return list_arrays(root, train, test, ("val",))
 
 
 class Source(NamedTuple):
@@ -59,14 +66,14 @@ class Source(NamedTuple):
     mnist_parts: dict[str, frozenset[str]]  # The parts its images may be of, by split.
     needs_root: bool = True
     stand_in: str | None = None  # evaluate.py takes it where this one cannot be read.
-    list: Callable[[Path], Listing] | None = None  # Of a source to which people add, and from which they take.
+    list: Callable[[Path], Listing | None] = lambda root: None  # Of images to which people add, and take from.
 
 
 FIRST, LAST, TEST = (frozenset([part]) for part in ("training images up to 6,000", "the others", "test images"))
 ANY = dict.fromkeys(SPLITS, FIRST | LAST)
 SOURCES = {
     "bundled": Source(read_bundled, dict.fromkeys(SPLITS, FIRST), needs_root=False),
-    "mnist": Source(read_mnist, {"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled"),
+    "mnist": Source(read_mnist, {"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled", list=list_mnist),
     "csv": Source(lambda root, split: list_csv(root).read(split), ANY | {"test": FIRST | LAST | TEST}, list=list_csv),
     "folder": Source(lambda root, split: list_folder(root).read(split), {}, list=list_folder),
 }

@@ -15,10 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from siamese_mnist.errors import InputError, note
-from siamese_mnist.listing import Listing, digest, split_by_content
+from siamese_mnist.listing import Listing, list_arrays
 
 TRAINING = ("mnist_train.csv", "train.csv")
-LABEL_NAMES = ("label", "class", "target", "y")  # In a header, of a column of labels after the pixels.
+LABEL_NAMES = ("label", "labels", "class", "target", "digit", "y")
 LONGEST_LINE = 50_000  # Characters; 785 cells of the longest floats need 20,000.
 PIXELS = 784
 
@@ -40,17 +40,11 @@ def list_csv(root: Path) -> Listing:
     images, labels = _read(path, path.with_name("trainMNISTlabels.csv"))
     if labels is None:
         raise InputError(f"{path}: has no label column, and trainMNISTlabels.csv is not beside it")
-    names, digests = tuple("0123456789"), np.array([digest(row) for row in images])
-    splits = split_by_content(path, digests, labels, names, ("test", "val"))
     test_images, test_labels = _read(test_path, path.with_name("testMNISTlabels.csv")) if test_path else (None, None)
     if test_path and test_labels is None:
         note(f"{test_path}: has no labels; a tenth of {path} is the test split")
-    if test_labels is not None:
-        splits[splits == "test"] = "none"  # So that nothing moves if the file of the test split comes or goes.
-        images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
-        digests = np.concatenate([digests, [digest(row) for row in test_images]])
-        splits = np.concatenate([splits, np.full(len(test_labels), "test")])
-    return Listing(path, digests, labels, names, splits, lambda index: images[index].reshape(-1, 28, 28))
+    test = None if test_labels is None else (test_images, test_labels)
+    return list_arrays(path, (images, labels), test, ("test", "val"))
 
 
 def _find(root: Path) -> tuple[Path, Path | None]:
@@ -98,7 +92,7 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
                 warnings.simplefilter("error")  # NumPy only warns of fractions, and of a file without rows.
                 lines = _lines(path, file)
                 first = next(lines, "")
-                separator = max(",;\t", key=first.count)
+                separator = max(",;|\t", key=first.count)
                 separator = separator if separator in first else None  # Blanks, or a single column.
                 names = [name.strip(" \"'\r\n").casefold() for name in first.split(separator)]
                 if first and len(names) not in widths:
@@ -108,7 +102,7 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
                 header = _is_header(names)
                 rows = tqdm(chain([] if header else [first], lines), desc=path.name, unit=" rows", disable=None)
                 cells = np.loadtxt(rows, dtype, delimiter=separator, ndmin=2, quotechar='"', comments=None)
-                return Table(cells, header, header and names[-1] in LABEL_NAMES)
+                return Table(cells, header, _are_named_last(names) if header else _must_be_last(cells))
         except InputError:
             raise
         except UserWarning:
@@ -116,7 +110,7 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
         except (ValueError, EOFError, OSError, zlib.error, Warning) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            reason = str(error)
+            reason = str(error).split(";")[0]  # NumPy's own advice is for programmers.
     # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
     reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + header + ('column ' in reason)}", reason)
     raise InputError(f"{path}: {shorten(reason, 120)}; rows of numbers, in UTF-8, are needed")
@@ -144,8 +138,22 @@ def _is_header(cells: list[str]) -> bool:
         except ValueError:
             return False
 
-    numbered = [str(number) for number in range(len(cells))]
-    return not any(map(is_number, cells)) or (len(cells) > 256 and cells[1:] in (numbered[1:], numbered[:-1]))
+    names = [cell for cell in cells if cell not in LABEL_NAMES]
+    numbers = [[str(first + number) for number in range(len(names))] for first in (0, 1)]
+    numbered = len(names) > 256 and names[1:] in (numbers[0][1:], numbers[1][1:])  # Above row numbers, one is blank.
+    return numbered or not any(map(is_number, cells))
+
+
+def _are_named_last(names: list[str]) -> bool:
+    """Whether a header gives the labels the last column: by name, or as the first two are alike but for a number."""
+    first, second, *_, last = (re.sub(r"\d+", "", name) for name in (names[0], names[1 % len(names)], names[-1]))
+    return len(names) > PIXELS and names[0] not in LABEL_NAMES and (names[-1] in LABEL_NAMES or first == second != last)
+
+
+def _must_be_last(cells: np.ndarray) -> bool:
+    """Whether only the last column can hold the labels, as the first one is the same in all rows."""
+    first, last = cells[:, 0], cells[:, -1]
+    return bool(cells.shape[1] > PIXELS and np.ptp(first) == 0 < np.ptp(last) and np.isin(last, range(10)).all())
 
 
 def _as_bytes(path: Path, table: Table, columns: slice) -> np.ndarray:

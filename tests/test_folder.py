@@ -178,6 +178,17 @@ def test_images_of_every_mode_are_read(mode, test_digits):
     assert np.corrcoef(fitted.ravel(), test_digits.images[0].numpy().ravel())[0, 1] > 0.9
 
 
+def test_a_small_digit_of_28_pixels_is_centred_and_enlarged(test_digits, released):
+    own, moved = [], []
+    for image in test_digits.images[::25, 0].numpy():
+        small = np.zeros((28, 28), np.uint8)
+        small[:14, :14] = np.asarray(Image.fromarray(image).resize((14, 14), Image.Resampling.BOX))
+        own.append(fit_image(Image.fromarray(small).resize((112, 112)))[-1])
+        moved.append(fit_image(Image.fromarray(small))[-1])
+    a, b = (released.encode_all(torch.from_numpy(np.stack(each))[:, None]) for each in (own, moved))
+    assert released.similarity(a, b).diagonal().median() > 0.9
+
+
 def test_images_of_other_sizes_are_prepared_as_drawings_are(test_digits):
     large = Image.new("L", (300, 200), 255)
     large.paste(Image.fromarray(255 - test_digits.images[0, 0].numpy()).resize((84, 84)), (10, 90))

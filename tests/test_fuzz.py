@@ -6,7 +6,6 @@ import json
 import shutil
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +20,10 @@ from benchmarks.drawings import read_unipen
 from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.errors import InputNote
 from siamese_mnist.images import open_image
-from siamese_mnist.listing import Listing
 from siamese_mnist.options import TrainingOptions
 from siamese_mnist.page.markup import data_url
 from siamese_mnist.page.sketchpad import prepare_sketch
-from siamese_mnist.runs import Run, describe_changes
+from siamese_mnist.runs import Run, trained_images
 
 MUTANTS = settings(max_examples=300, deadline=None, database=None, derandomize=True)
 PIECES = (b"", b"\0", b"\xff", b"\n", b",", b"-1", b"1e999", b"NaN", b'"', b"{}", b"[", b"null", b"9" * 400, b"\0" * 64)
@@ -165,12 +163,11 @@ def describe(folder):
     demo.describe(str(folder / "best"), SiameseNetwork.from_pretrained(folder / "best"))
 
 
-LISTING = Listing(Path("of none"), np.arange(80), np.zeros(80, int), ("0",), np.full(80, "train"), lambda index: index)
 READERS_OF_A_RUN = {
     "config.json": resume,
     "state.pt": resume,
     "metrics.json": describe,
-    "images.csv": lambda folder: describe_changes(str(folder / "best"), LISTING, "test"),
+    "images.csv": lambda folder: trained_images(str(folder / "best")),
 }
 
 

@@ -15,13 +15,13 @@ from siamese_mnist.listing import SPLITS
 
 
 @pytest.fixture
-def small_mnist(tmp_path, test_digits):
+def small_mnist(tmp_path, train_digits, test_digits):
     """MNIST's layout with 500 + 500 real digits."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for prefix in ("train", "t10k"):
-        write_idx(raw / f"{prefix}-images-idx3-ubyte", test_digits.images[:, 0].numpy(), 0x803)
-        write_idx(raw / f"{prefix}-labels-idx1-ubyte", test_digits.labels.numpy(), 0x801)
+    for prefix, digits in (("train", train_digits.at_most(50)), ("t10k", test_digits)):
+        write_idx(raw / f"{prefix}-images-idx3-ubyte", digits.images[:, 0].numpy(), 0x803)
+        write_idx(raw / f"{prefix}-labels-idx1-ubyte", digits.labels.numpy(), 0x801)
     return tmp_path
 
 
@@ -107,6 +107,26 @@ def test_files_are_used_where_they_lie(small_mnist, tmp_path_factory, test_digit
         content, new = path.read_bytes(), root / folder / name.format(prefix, kind, n.removeprefix("idx"))
         new.write_bytes(gzip.compress(content) if new.suffix == ".gz" else content)
     assert torch.equal(load_digits("mnist", split="test", root=root / named).images, test_digits.images)
+
+
+def test_files_of_one_s_own_are_neither_replaced_nor_mixed_with_mnist_s(small_mnist, no_network, monkeypatch):
+    raw = small_mnist / "MNIST" / "raw"
+    for path in raw.glob("t10k-*"):
+        path.unlink()
+    before = {path.name: path.read_bytes() for path in raw.iterdir()}
+    monkeypatch.setattr("siamese_mnist.idx._download", lambda root: pytest.fail("asked for a download"))
+    assert len(load_digits("mnist", root=small_mnist)) == 450
+    with pytest.raises(InputError, match="t10k-images-idx3-ubyte, t10k-labels"):
+        load_digits("mnist", split="test", root=small_mnist)
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == before
+
+
+def test_a_test_image_that_is_trained_on_is_told(small_mnist, test_digits):
+    raw = small_mnist / "MNIST" / "raw"
+    write_idx(raw / "train-images-idx3-ubyte", test_digits.images[:, 0].numpy(), 0x803)
+    write_idx(raw / "train-labels-idx1-ubyte", test_digits.labels.numpy(), 0x801)
+    with pytest.warns(UserWarning, match="both the train and the test"):
+        load_digits("mnist", split="test", root=small_mnist)
 
 
 def test_a_missing_file_is_named_and_a_wrong_folder_left_as_it_was(small_mnist, tmp_path_factory, no_network):

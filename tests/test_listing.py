@@ -59,6 +59,15 @@ def test_copies_of_an_image_share_its_split(listed):
     assert (splits[: len(splits) // 2] == splits[len(splits) // 2 :]).all()
 
 
+def test_no_class_of_six_or_more_is_refused():
+    for size in (6, 7, 8, 12):
+        digests = np.random.default_rng(size).integers(-(2**63), 2**63, 1000 * size)
+        labels = np.arange(len(digests)) // size
+        splits = split_by_content(HERE, digests, labels, [""] * len(labels), ("test", "val"))
+        for split in ("train", "val", "test"):
+            assert np.bincount(labels[splits == split], minlength=1000).min() >= SMALLEST_PART
+
+
 def test_small_classes_have_two_in_each_split_or_are_named(listed):
     digests, labels = (values[:60] for values in listed)
     splits = split_by_content(HERE, digests, labels, NAMES, ("test", "val"))

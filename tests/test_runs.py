@@ -27,6 +27,7 @@ from siamese_mnist.runs import (
     evaluation_folder,
     find_weights,
     images_fingerprint,
+    trained_images,
 )
 
 
@@ -158,18 +159,18 @@ def test_it_is_said_which_images_of_the_training_are_missing_relabelled_or_measu
     learned = np.flatnonzero(splits == "train")
     trained = replace(test_digits.select(learned), digests=torch.from_numpy(digests[learned]))
     Run.new(str(tmp_path / "run"), TrainingOptions()).begin(trained)
-    best = str(tmp_path / "run" / "best")
-    assert describe_changes(best, listing, "test") == ""
-    assert describe_changes(str(tmp_path / "others"), listing, "test") == ""
+    assert trained_images(str(tmp_path / "others" / "best")) == set()
+    learned_from = trained_images(str(tmp_path / "run" / "best"))
+    assert describe_changes(learned_from, listing, "test") == ""
     moved = np.where(np.isin(digests, learned[:3]), "test", splits)
     assert "450 images of the training: 3 in the test split" in describe_changes(
-        best, listing._replace(splits=moved), "test"
+        learned_from, listing._replace(splits=moved), "test"
     )
     kept = digests != learned[5]
     fewer = Listing(tmp_path, digests[kept], listing.labels[kept], listing.names, splits[kept], listing.load)
-    assert "1 missing" in describe_changes(best, fewer, "test")
+    assert "1 missing" in describe_changes(learned_from, fewer, "test")
     relabelled = np.where(np.isin(digests, learned[:7]), 9, listing.labels)
-    assert "7 of another class" in describe_changes(best, listing._replace(labels=relabelled), "test")
+    assert "7 of another class" in describe_changes(learned_from, listing._replace(labels=relabelled), "test")
 
 
 def test_options_come_back_from_the_command_that_they_tell():

@@ -32,6 +32,10 @@ def write_kaggle(path, labels, pixels, header=True):
     np.savetxt(path, table, "%d", ",", header=names if header else "", comments="")
 
 
+def labels_last(lines):
+    return [",".join(line.split(",")[1:] + line.split(",")[:1]) for line in lines]
+
+
 LAYOUTS = {
     "header": lambda lines: [HEADER, *lines],
     "byte order mark": lambda lines: ["\ufeff" + lines[0], *lines[1:]],
@@ -43,7 +47,11 @@ LAYOUTS = {
     "floats": lambda lines: [line.replace(",", ".0,") for line in lines],
     "numbered columns": lambda lines: [",".join(map(str, range(785))), *lines],
     "numbered pixels": lambda lines: [",".join(["label", *map(str, range(784))]), *lines],
-    "labels last": lambda lines: [",".join(line.split(",")[1:] + line.split(",")[:1]) for line in [HEADER, *lines]],
+    "labels last": lambda lines: labels_last([HEADER, *lines]),
+    "bars": lambda lines: [line.replace(",", "|") for line in lines],
+    "numbers, then the label": lambda lines: labels_last([",".join(["label", *map(str, range(784))]), *lines]),
+    "a name for the label": lambda lines: labels_last([HEADER.replace("label", "what"), *lines]),
+    "labels last, no header": lambda lines: labels_last(lines),
     "blank lines": lambda lines: ["", HEADER, "", *lines, ""],
     "line ends of DOS": lambda lines: [line + "\r" for line in lines],
 }
@@ -103,6 +111,18 @@ def test_a_test_file_without_labels_is_told(tmp_path, csv_rows):
     np.savetxt(tmp_path / "test.csv", pixels[400:], "%d", ",")
     with pytest.warns(UserWarning, match="no labels"):
         assert keys(load_digits("csv", split="test", root=tmp_path)) < {row.tobytes() for row in pixels[:400]}
+
+
+def test_rows_in_another_range_or_on_another_ground_are_told(tmp_path, csv_rows):
+    labels, pixels = csv_rows
+    odd = np.where(np.arange(500)[:, None] % 50 == 0, 255 - pixels, pixels)
+    odd = np.where(np.arange(500)[:, None] % 3 == 1, odd // 8, odd)
+    write_kaggle(tmp_path / "train.csv", labels, odd)
+    with pytest.warns(UserWarning) as told:  # noqa: PT030
+        load_digits("csv", root=tmp_path)
+    text = " ".join(str(each.message) for each in told)
+    assert "another ground" in text
+    assert "fainter" in text
 
 
 def test_pixels_in_0_to_1_are_told_and_put_right(tmp_path, csv_rows):
