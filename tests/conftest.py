@@ -19,6 +19,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: on busy cores, threads that spin cost four times
 
 from siamese_mnist import Digits, SiameseNetwork, allpairs, load_digits
+from siamese_mnist.matching import Matcher
 
 REPOSITORY = Path(__file__).parent.parent
 SLOW = {"run_script", "run_process", "site", "installed", "mnist_root"}  # fixtures
@@ -68,6 +69,17 @@ def network() -> SiameseNetwork:
 def released() -> SiameseNetwork:
     """The released weights: whatever must recognise digits is tested with these."""
     return SiameseNetwork.from_pretrained(REPOSITORY / "weights")
+
+
+@pytest.fixture(scope="session")
+def matcher(released, test_digits) -> Matcher:
+    return Matcher(released, test_digits)
+
+
+@pytest.fixture(scope="session")
+def references(matcher) -> torch.Tensor:
+    """The same 20 of each digit every time."""
+    return matcher.sample(torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="session")

@@ -10,17 +10,7 @@ from conftest import REPOSITORY
 from strokes import DIGITS, SYMBOLS, draw, place
 
 from siamese_mnist import prepare_drawing
-from siamese_mnist.matching import Matcher, Symbol, compare
-
-
-@pytest.fixture(scope="module")
-def matcher(released, test_digits):
-    return Matcher(released, test_digits)
-
-
-@pytest.fixture(scope="module")
-def references(matcher):
-    return matcher.sample(torch.Generator().manual_seed(0))
+from siamese_mnist.matching import Symbol, compare
 
 
 def test_the_score_is_the_similarity_at_the_mean_log_odds_of_the_references(matcher, references):

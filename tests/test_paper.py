@@ -11,19 +11,8 @@ from strokes import DIGITS, draw, place
 from benchmarks import paper
 from siamese_mnist import InputError, prepare_drawing
 from siamese_mnist.drawing import prepare_parts
-from siamese_mnist.matching import Matcher
 
 QUERIES = 30
-
-
-@pytest.fixture(scope="module")
-def matcher(released, test_digits):
-    return Matcher(released, test_digits)
-
-
-@pytest.fixture(scope="module")
-def references(matcher):
-    return matcher.sample(torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
