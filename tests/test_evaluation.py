@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from siamese_mnist import allpairs, bootstrap, metrics
+from siamese_mnist import allpairs, bootstrap, figures, metrics
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.evaluation import Scoring, evaluate, evaluate_network
 
@@ -54,6 +54,19 @@ def test_where_nothing_went_wrong_the_interval_is_as_wide_as_the_images_are_few(
     assert bootstrap.interval(np.full(1001, 0.3), 0.3) == [0.3, 0.3]
     with_gaps = np.concatenate([[0.5], np.linspace(0.4, 0.7, 1001), [np.nan] * 9])  # draws that hold no pair
     assert bootstrap.interval(with_gaps, 0.52, 6) == pytest.approx([0.52 - 0.0925, 0.52 + 0.1925])
+
+
+def test_a_class_of_which_one_image_is_mapped_is_mapped(released, test_digits, monkeypatch):
+    evaluation = evaluate_network(released, test_digits.at_most(3), test_digits, 0)
+    monkeypatch.setattr(figures, "MOST_MAPPED", 9)
+    figure = figures.plot_embedding_map(evaluation)
+    assert len(figure.axes[0].images) == len(figure.axes[0].patches) <= 9
+    assert len(figure.axes[0].texts) == 9
+
+
+def test_no_interval_reaches_below_0():
+    samples = np.concatenate([[0.2], np.linspace(-0.3, 0.9, 1001)])
+    assert bootstrap.interval(samples, 0.1)[0] == 0
 
 
 def test_a_perfect_network_on_six_images_is_not_said_to_be_perfect(released, test_digits):

@@ -144,6 +144,11 @@ def test_a_missing_folder_is_no_request_to_the_hub(tmp_path, monkeypatch):
             SiameseNetwork.from_pretrained(name)
 
 
+def test_as_many_images_are_needed_on_both_sides_of_pairs(network, test_digits):
+    with pytest.raises(InputError, match="3 and 1 images"):
+        network(test_digits.images[:3], test_digits.images[:1])
+
+
 def test_a_pickle_is_never_loaded(network, tmp_path):
     network.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()

@@ -144,6 +144,12 @@ def test_a_run_killed_between_two_folders_says_how_it_is_mended(tmp_path):
         find_weights(str(tmp_path / "run"))
 
 
+def test_a_run_stopped_before_its_first_epoch_says_how_it_goes_on(tmp_path, test_digits):
+    Run.new(str(tmp_path / "run"), TrainingOptions()).begin(test_digits)
+    with pytest.raises(InputError, match=rf"--resume {tmp_path}/run"):
+        find_weights(str(tmp_path / "run"))
+
+
 def test_images_are_known_again_by_their_content(test_digits):
     some = test_digits.at_most(5)
     assert images_fingerprint(some) == images_fingerprint(test_digits.at_most(5))
@@ -160,6 +166,9 @@ def test_it_is_said_which_images_of_the_training_are_missing_relabelled_or_measu
     trained = replace(test_digits.select(learned), digests=torch.from_numpy(digests[learned]))
     Run.new(str(tmp_path / "run"), TrainingOptions()).begin(trained)
     assert trained_images(str(tmp_path / "others" / "best")) == set()
+    (tmp_path / "images.csv").touch()
+    with pytest.raises(InputError, match=r"images\.csv"):
+        trained_images(str(tmp_path / "best"))
     learned_from = trained_images(str(tmp_path / "run" / "best"))
     assert describe_changes(learned_from, listing, "test") == ""
     moved = np.where(np.isin(digests, learned[:3]), "test", splits)

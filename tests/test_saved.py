@@ -92,6 +92,14 @@ def test_a_config_that_is_no_object_is_refused_by_name(saved, text):
     assert str(caught.value).startswith(f"{saved / 'config.json'}: ")
 
 
+def test_a_config_that_lacks_something_is_refused_by_what_it_lacks(saved):
+    config = json.loads((saved / "config.json").read_text())
+    for name in ("encoder", "head", "threshold", "rejection_threshold", "calibration", "classes"):
+        (saved / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key != name}))
+        with pytest.raises(InputError, match=rf"config\.json: lacks {name}"):
+            SiameseNetwork.from_pretrained(saved)
+
+
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("name", ["encoder.0.weight", "encoder.2.running_var", "head.output.bias"])
 def test_weights_that_are_no_numbers_are_refused_by_file_and_name(saved, name, wrong):

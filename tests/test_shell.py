@@ -45,6 +45,8 @@ def test_from_another_folder_the_home_and_the_way_on_are_found(run_process, tmp_
 def test_a_command_is_found_and_quoted_from_everywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     assert command("train.py", "--resume", "runs/a b") == "python train.py --resume 'runs/a b'"
+    monkeypatch.chdir(REPOSITORY.parent)
+    assert shlex.split(command("train.py"))[1] == f"{REPOSITORY.name}/train.py"
     monkeypatch.chdir(tmp_path)
     assert shlex.split(command("train.py", "it's")) == ["python", str(REPOSITORY / "train.py"), "it's"]
     monkeypatch.setenv("HOME", str(tmp_path))
