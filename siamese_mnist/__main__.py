@@ -10,6 +10,7 @@ if __name__ == "__main__":
     end_quietly_while_loading()
 
 import argparse
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ def main() -> None:
 
 def prepare(file: str) -> Tensor:
     """An image file as `prepare_parts` makes it. InputError names the file."""
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such file; name one image, or two, after the weights")
     try:
         return prepare_parts(open_image(file))
     except InputError as error:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 DRAWS = 1000
+_of_few_images = np.errstate(divide="ignore", invalid="ignore")  # A draw may hold no pair of the same class: NaN.
 Samples = np.ndarray  # float64 (1 + DRAWS,): of the images as they are, then of each draw
 
 
@@ -41,6 +42,7 @@ def sample_matches(won: Tensor, asked: Tensor) -> Samples:
     return (hits.double() / trials.double()).numpy()
 
 
+@_of_few_images
 def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]:
     """Samples accuracy and balanced accuracy, from counts (N, C) as of allpairs.count_called_same."""
     same = labels.bincount()[labels] - 1
@@ -51,6 +53,7 @@ def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]
     return {"accuracy": accuracy, "balanced_accuracy": balanced}
 
 
+@_of_few_images
 def sample_curves(histograms: Tensor, edges: np.ndarray, scale: float, offset: float) -> dict[str, Samples]:
     """Samples EER, AUC, log-loss, and log-loss after scale · log-odds + offset, from histograms (N, 2, bins)."""
     sums = _resample(histograms.flatten(1)).reshape(1 + DRAWS, 2, -1)

@@ -178,6 +178,7 @@ def test_contrastive_recipe_of_the_second_seed_trains(run_script, tmp_path):
     assert float(rows[-1]["val_auc"]) > 0.8
 
 
+@pytest.mark.filterwarnings("default::siamese_mnist.errors.InputNote")
 def test_symbols_of_one_s_own_train_and_are_measured(run_script, tmp_path, train_digits):
     for label, name in enumerate(("anchor", "boat", "crab")):
         (tmp_path / "symbols" / name).mkdir(parents=True)
@@ -195,6 +196,15 @@ def test_symbols_of_one_s_own_train_and_are_measured(run_script, tmp_path, train
     assert metrics["positives"] == sum(math.comb(len(members), 2) for members in measured.members)
     assert metrics["match_accuracy_20"] is None
     assert metrics["match_accuracy_1"] is not None
+
+    for folder in list((tmp_path / "symbols").iterdir()):  # All of it becomes the test split, what was trained on, too.
+        shutil.copytree(folder, tmp_path / "symbols" / "test" / folder.name)
+    learned = len((tmp_path / "run" / "images.csv").read_text().splitlines())
+    done = run_script("evaluate.py", tmp_path / "run", "--out", tmp_path / "all")
+    assert done.stderr.count("both the train and the test") == 1
+    assert f"{learned} in the test split, which are left out" in done.stdout
+    metrics = json.loads((tmp_path / "all" / "metrics.json").read_text())
+    assert metrics["images"] == 90 - learned
 
 
 def test_evaluation_writes_figures_and_metrics(run_script, trained_run, tmp_path):
