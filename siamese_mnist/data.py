@@ -100,7 +100,7 @@ def load_digits(
         raise InputError(f"{where}: the {split} split holds one class; pairs of different classes need two")
     digits = _subset(digits, images_per_class, fraction)
     if single := [name for name, members in zip(digits.names, digits.members) if len(members) < SMALLEST_PART]:
-        raise InputError(f"class {single[0]!r} has a single image in the {split} split; a pair needs two")
+        raise InputError(f"{where}: class {single[0]!r} has a single image in the {split} split; a pair needs two")
     return digits
 
 

@@ -23,7 +23,8 @@ SEVERAL, FAINTER = 3, 0.5  # So many parallel rules are paper; fewer must be hal
 
 def trim_frame(pixels: np.ndarray) -> np.ndarray:
     """Pixels (C, H, W) without lines of one colour along the very edges, if these would pass for the background."""
-    turned = [pixels, pixels[:, ::-1], pixels.mT, pixels.mT[:, ::-1]]
+    sideways = pixels.swapaxes(1, 2)
+    turned = [pixels, pixels[:, ::-1], sideways, sideways[:, ::-1]]
     widths = [_edge_width(each) for each in turned]
     background = np.median(np.concatenate([each[:, 0] for each in turned], axis=1), axis=1)
     lined = [each[:, 0] for each, width in zip(turned, widths) if width]
