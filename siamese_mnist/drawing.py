@@ -235,7 +235,7 @@ def _background(pixels: np.ndarray) -> np.ndarray:
     off = np.abs(colours - middle).max(axis=0)
     for _ in range(PASSES):  # ink and rules may cross the border
         usual = off <= 3 * np.median(off)
-        weights, *_ = np.linalg.lstsq(border[:, usual].T, colours[:, usual].T)
+        weights, *_ = np.linalg.lstsq(border[:, usual].T, colours[:, usual].T, rcond=None)
         off = np.abs(colours - weights.T @ border).max(axis=0)
     return np.clip(np.tensordot(weights.T, planes, 1), 0, 1)
 
