@@ -63,10 +63,11 @@ def main() -> None:
         way_out = "name their folder with --data-root, or start a new run"
         raise InputError(f"{options.data_root}: other images than the run's; {way_out}")
 
-    size, classes = sum(parameter.numel() for parameter in model.parameters()), len(training.classes)
-    print(f"{len(training):,} {options.dataset} images of {classes} classes · {device.type}, seed {options.seed}")
+    size = sum(parameter.numel() for parameter in model.parameters())
+    what = f"{len(training):,} {options.dataset} images of {len(training.classes)} classes to train on"
+    print(f"{what} · {device.type}, seed {options.seed}")
     print(f"{options.encoder} encoder, {options.head} head, {options.loss} loss, {size:,} parameters")
-    print(f"{run.path}: {len(history)} of {options.epochs} epochs done, {len(batches)} steps each")
+    print(f"{run.path}: {len(history)} of {options.epochs} epochs done; steps in each: {len(batches)}")
     try:
         for epoch in range(len(history), options.epochs):
             started, total = time.perf_counter(), 0.0
@@ -110,6 +111,7 @@ def main() -> None:
         raise SystemExit(130) from None
 
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)
+    print("best: the last epoch within a standard error of the least validation EER")
     print(f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {seconds:.0f} s of training")
     print(f"next:\n  {command('evaluate.py', run.path)}\n  {command('demo.py', run.path)}")
 

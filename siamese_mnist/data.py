@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from siamese_mnist.errors import InputError, note
-from siamese_mnist.listing import SMALLEST_PART, SPLITS
+from siamese_mnist.errors import InputError
+from siamese_mnist.listing import SMALLEST_PART, SPLITS, put_right
 from siamese_mnist.sources import DIGIT_NAMES, SOURCES
-
-FAINT = 128  # Digits that are nowhere brighter are in another range than 0 to 255.
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,11 @@ def load_digits(
     for kind, value, known in (("dataset", dataset, SOURCES), ("split", split, SPLITS)):
         if value not in known:
             raise InputError(f"{kind} {value!r} is none of {', '.join(known)}")
-    images, *rest = SOURCES[dataset].read(Path(root).expanduser(), split)
     where = str(root) if SOURCES[dataset].needs_root else dataset
-    images = _put_right(images, where)
+    images, *rest = SOURCES[dataset].read(Path(root).expanduser(), split)
     digits = Digits(images.transpose(2, 3).contiguous() if transposed else images, *rest)
+    if digits.digests is None:  # A Listing does it for all splits together.
+        digits = replace(digits, images=torch.from_numpy(put_right(digits.images.numpy(), where))[:, None])
     if classes is not None:
         digits = digits.select(torch.isin(digits.labels, torch.tensor(_parse_classes(classes, digits.class_names))))
     if len(digits.classes) < 2:
@@ -102,29 +101,6 @@ def load_digits(
     if single := [name for name, members in zip(digits.names, digits.members) if len(members) < SMALLEST_PART]:
         raise InputError(f"{where}: class {single[0]!r} has a single image in the {split} split; a pair needs two")
     return digits
-
-
-def _put_right(images: Tensor, where: str) -> Tensor:
-    """White ink on black, in 0 to 255, of uint8 images (N, 1, H, W) that are all in another range or polarity."""
-    borders = torch.cat([images[:, 0, 0], images[:, 0, -1], images[:, 0, :, 0], images[:, 0, :, -1]], 1)
-    top, levels = int(images.max()), np.arange(256.0)
-    if top == 0:
-        raise InputError(f"{where}: all pixels are 0; there is nothing on the images")
-    full = 255 if top >= FAINT else top
-    light = (borders.median(1).values > full / 2).float().mean().item()
-    ground = int(borders.median())
-    if light > 0.5:
-        levels, ground, top = full - levels, full - ground, full - int(images.min())
-    if odd := round(min(light, 1 - light) * len(images)):
-        note(f"{where}: {odd:,} of {len(images):,} images have another ground than the rest; make them alike")
-    if faint := int((images.amax((1, 2, 3)) < full / 2).sum()):
-        note(f"{where}: {faint:,} of {len(images):,} images are far fainter than the rest; make them alike")
-    if full < 255 or light > 0.5 or ground:
-        ink = f"{'dark' if light > 0.5 else 'light'} ink in {images.min()} to {images.max()}"
-        note(f"{where}: {ink} was made white on black, in 0 to 255")
-        levels = ((levels - ground).clip(0) * 255 / max(top - ground, 1)).clip(0, 255)
-        return torch.from_numpy(levels.round().astype(np.uint8)[images.numpy()])
-    return images
 
 
 def _parse_classes(classes: str | Sequence[str | int], names: tuple[str, ...]) -> list[int]:

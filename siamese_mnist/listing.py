@@ -15,6 +15,7 @@ DIGIT_NAMES = tuple("0123456789")
 Images = tuple[np.ndarray, np.ndarray]  # uint8 (N, 784) or (N, 28, 28), and labels (N,).
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.1  # The share of a class that goes to each held-out split.
+FAINT = 128  # Digits that are nowhere brighter are in another range than 0 to 255.
 SMALLEST_PART = 2  # A pair of the same class needs two images.
 
 
@@ -55,14 +56,37 @@ def list_arrays(root: Path, train: Images, test: Images | None, held_out: Sequen
     Those held out for a test split that is given are in none: so none moves if that comes or goes."""
     images, labels = train
     digests = np.array([digest(image) for image in images])
-    splits = split_by_content(root, digests, labels, DIGIT_NAMES, held_out)
+    splits, images = split_by_content(root, digests, labels, DIGIT_NAMES, held_out), put_right(images, str(root))
     if test is not None:
         splits = np.concatenate([np.where(splits == "test", "none", splits), np.full(len(test[1]), "test")])
         digests = np.concatenate([digests, [digest(image) for image in test[0]]])
-        images, labels = (np.concatenate(both) for both in zip(train, test))
-    return Listing(
-        root, digests, labels.astype(np.int64), DIGIT_NAMES, splits, lambda index: images[index].reshape(-1, 28, 28)
-    )
+        images = np.concatenate([images, put_right(test[0], f"{root}, test split")])
+        labels = np.concatenate([labels, test[1]])
+    return Listing(root, digests, labels.astype(np.int64), DIGIT_NAMES, splits, lambda index: images[index])
+
+
+def put_right(images: np.ndarray, where: str) -> np.ndarray:
+    """uint8 images (N, 28, 28) as white ink on black, in 0 to 255, if most are in another range or polarity.
+
+    Says what it does, and how many are unlike most. InputError if there is nothing on them."""
+    images = images.reshape(-1, 28, 28)
+    borders = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+    brightest, top = images.max((1, 2)), int(images.max())
+    if top == 0:
+        raise InputError(f"{where}: all pixels are 0; there is nothing on the images")
+    full, levels = 255 if top >= FAINT else top, np.arange(256.0)
+    light, ground = np.median(borders, axis=1) > full / 2, int(np.median(borders))
+    dark_ink = light.mean() > 0.5
+    if dark_ink:
+        levels, ground, top = full - levels, full - ground, full - int(images.min())
+    for odd, what in ((light != dark_ink, "on another ground"), (brightest < full / 2, "far fainter")):
+        if odd.any():
+            note(f"{where}: {odd.sum():,} of {len(images):,} images are {what} than the rest; make them alike")
+    if full < 255 or dark_ink or ground:
+        note(f"{where}: {'dark' if dark_ink else 'light'} ink in 0 to {full} was made white on black, in 0 to 255")
+        levels = ((levels - ground).clip(0) * 255 / max(top - ground, 1)).clip(0, 255)
+        return levels.round().astype(np.uint8)[images]
+    return images
 
 
 def digest(content: bytes | memoryview) -> int:

@@ -110,7 +110,7 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
         except (ValueError, EOFError, OSError, zlib.error, Warning) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            reason = str(error).split(";")[0]  # NumPy's own advice is for programmers.
+            reason = str(error).split(";")[0].rstrip(".")  # NumPy's own advice is for programmers.
     # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
     reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + header + ('column ' in reason)}", reason)
     raise InputError(f"{path}: {shorten(reason, 120)}; rows of numbers, in UTF-8, are needed")

@@ -121,7 +121,7 @@ def test_rows_in_another_range_or_on_another_ground_are_told(tmp_path, csv_rows)
     with pytest.warns(UserWarning) as told:  # noqa: PT030
         load_digits("csv", root=tmp_path)
     text = " ".join(str(each.message) for each in told)
-    assert "another ground" in text
+    assert "7 of 500 images are on another ground" in text
     assert "fainter" in text
 
 
