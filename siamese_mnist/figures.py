@@ -35,6 +35,11 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     write_whole(path, buffer.getvalue())
 
 
+def _short(name: str, longest: int = 8) -> str:
+    """The end of a class's name, which is where paths differ."""
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
+
+
 def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
     """Plots training loss and validation EER by epoch, and marks the best epoch (from 1)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
@@ -96,7 +101,7 @@ def _draw_pair(axes: Axes, evaluation: Evaluation, a: int, b: int) -> None:
     verdict = similarity >= scoring.threshold
     right = verdict == bool(digits.labels[a] == digits.labels[b])
     _frame(axes, right, thin=1)
-    names = [digits.class_names[digits.labels[image]][:12] for image in (a, b)]
+    names = [_short(digits.class_names[digits.labels[image]], 12) for image in (a, b)]
     axes.set_title(" | ".join(names), size=13, pad=5)
     told = f"verdict {int(verdict)}  {'✓ right' if right else '✗ WRONG'}"
     measured = f"distance {distance:.2f}\nsimilarity {similarity:.3f}"
@@ -122,7 +127,7 @@ def draw_matches(evaluation: Evaluation) -> Figure:
     figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, gridspec_kw={**edges, "hspace": 0.3})
     figure.suptitle("Queries against one random reference of every class: similarity, the best framed", weight="bold")
     for axes, name in zip(grid[0], ["query", *names]):
-        axes.set_title(name[:8], size=11)
+        axes.set_title(_short(name), size=11)
     for line, query, own in zip(grid, queries, shown):
         references = [random.choice(images[images != query]) for images in members]
         scores = evaluation.log_odds[query, references].sigmoid().numpy()
@@ -133,7 +138,7 @@ def draw_matches(evaluation: Evaluation) -> Figure:
             axes.spines[:].set(visible=image == query, color=GREY)
         for axes, score in zip(line[1:], scores):
             axes.set_xlabel(f"{score:.3f}", size=10)
-        line[0].set_xlabel(f"query: {names[own][:8]}", size=10, weight="bold")
+        line[0].set_xlabel(_short(names[own]), size=10, weight="bold")
         _frame(line[best + 1], right, thin=4)
         line[best + 1].set_xlabel(f"{scores[best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
     return figure
@@ -243,7 +248,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
     for number, (name, members) in enumerate(zip(digits.names, digits.members)):
         own, colour = points[members.numpy()], colours(number)
         for x, y in own:
-            axes.text(x, y, name[:8], color=colour, size=8, ha="center", va="center", alpha=0.8)
+            axes.text(x, y, _short(name), color=colour, size=8, ha="center", va="center", alpha=0.8)
         (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span
         typical = members[((own - (x, middle)) ** 2).sum(1).argmin()]
         y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # Beside its class, not on it.
