@@ -24,14 +24,14 @@ from tqdm import tqdm
 from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
+from siamese_mnist.company import Company
 from siamese_mnist.device import bf16_autocast, pick_device
 from siamese_mnist.errors import command, run_script
 from siamese_mnist.figures import plot_curves, save
-from siamese_mnist.losses import LOSSES
+from siamese_mnist.losses import LOSSES, compare_symbols
 from siamese_mnist.options import FOLDER, TrainingOptions, add_training_options, script_parser
 from siamese_mnist.pairs import BalancedBatches
-from siamese_mnist.runs import Run, best_epoch, images_fingerprint
-from siamese_mnist.strangers import add_strangers
+from siamese_mnist.runs import Run, best_epoch, find_weights, images_fingerprint
 
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.3  # The learning rate rises in this share of all steps.
@@ -53,6 +53,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": 1}
     model = SiameseNetwork(options.encoder, options.head, classes=training.names, training=facts).to(device)
+    company = Company(training, options.joined, strangers=options.augment and loss.trains_head)
     batches = BalancedBatches(training, options.batch_size, options.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=WEIGHT_DECAY)
     schedule = LambdaLR(optimizer, lambda step: one_cycle(step / (options.epochs * len(batches))))
@@ -62,6 +63,9 @@ def main() -> None:
     if images_seen not in (None, images_read, images_fingerprint(training)):  # The last as in runs of version 1.0.
         way_out = "name their folder with --data-root, or start a new run"
         raise InputError(f"{options.data_root}: other images than the run's; {way_out}")
+
+    if options.init and not history:
+        start_from(options.init, model)
 
     size = sum(parameter.numel() for parameter in model.parameters())
     what = f"{len(training):,} {options.dataset} images of {len(training.classes)} classes to train on"
@@ -79,13 +83,14 @@ def main() -> None:
             bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False, disable=None)
             for step, index in enumerate(bar, 1):
                 images, labels = training.images[index].to(device) / 255, training.labels[index].to(device)
-                if options.augment and loss.trains_head:
-                    images, labels = add_strangers(images, labels, generator)
+                images, labels, known = company.join(images, labels, generator)  # Behind the known ones are symbols.
                 if options.augment:
                     images = augment(images, generator)
                 with bf16_autocast(device):
                     embeddings = model.encode(images)
-                batch_loss = loss.function(model, embeddings, labels, options.margin)
+                batch_loss = loss.function(model, embeddings[:known], labels[:known], options.margin)
+                if known < len(labels):
+                    batch_loss += compare_symbols(model, embeddings, labels, known)
                 optimizer.zero_grad()
                 batch_loss.backward()
                 optimizer.step()
@@ -126,6 +131,17 @@ def open_run() -> Run:
     given = vars(parser.parse_args())
     resume, out = given.pop("resume"), given.pop("out")
     return Run.resume(resume, given) if resume else Run.new(out, TrainingOptions(**given))
+
+
+def start_from(init: str, model: SiameseNetwork) -> None:
+    """Gives the network the weights of another. InputError if that is of another kind."""
+    weights = find_weights(init)
+    found = SiameseNetwork.from_pretrained(weights)
+    kind, other = ((network.encoder_name, network.head_name) for network in (model, found))
+    if kind != other:
+        way_out = f"train with --encoder {other[0]} --head {other[1]}, or start from others"
+        raise InputError(f"--init {init}: those weights are of {' and '.join(other)}; {way_out}")
+    model.load_state_dict(found.state_dict())
 
 
 def one_cycle(progress: float) -> float:

@@ -12,6 +12,7 @@ ROTATION, SCALE, SHEAR = math.radians(15), 0.15, 0.2
 PIXEL = 1 / 14  # In the units of affine_grid half an image is 1.
 SHIFT, BEND = 3 * PIXEL, 0.6 * PIXEL
 THINNING, FLAGS = 0.5, 0.4  # Strokes lose half of what they may gain; 40 % of the images get a flag.
+NOISY, NOISE = 0.3, 0.3  # The share of the images that get noise, and its largest standard deviation.
 FLAG_ANGLE = 110.0, 145.0  # Degrees: 0 is to the right, 90 downwards.
 FLAG_LENGTH, FLAG_WIDTH = (3.0, 12.0), (1.6, 3.2)  # In pixels.
 # (28, 4): the weight of each of 4 points in a row at each of 28 pixels.
@@ -19,14 +20,14 @@ CUBIC = F.interpolate(torch.eye(4)[None, :, :, None], size=(28, 1), mode="bicubi
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Turns, shears, scales, shifts, bends images (B, 1, 28, 28) in [0, 1], varies their strokes, flags some."""
+    """Turns, shears, scales, shifts, bends images (B, 1, 28, 28) in [0, 1], varies strokes; some get flags, noise."""
     images = _flag(images, generator)
     grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
     # Smooth displacements, after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points, cubic between them.
     bends = torch.randn((len(images), 2, 4, 4), generator=generator) * BEND
     grid = grid + (CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
     images = F.grid_sample(images, grid.to(images), align_corners=False)
-    return _vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images))
+    return _add_noise(_vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images)), generator)
 
 
 def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -43,6 +44,15 @@ def _flag(images: Tensor, generator: torch.Generator) -> Tensor:
     end = start + length * torch.cat([angle.deg2rad().cos(), angle.deg2rad().sin()], 1)
     flags = draw_segments(start[:, None], end[:, None], width) * row.amax(1).view(-1, 1, 1, 1)
     return images.index_put((chosen,), torch.maximum(images[chosen], flags))
+
+
+def _add_noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Adds normal noise to some, of up to the standard deviation NOISE."""
+    chosen = torch.where(torch.rand(len(images), generator=generator) < NOISY)[0]
+    deviation = NOISE * torch.rand((len(chosen), 1, 1, 1), generator=generator)
+    noise = deviation * torch.randn((len(chosen), *images.shape[1:]), generator=generator)
+    chosen = chosen.to(images.device)
+    return images.index_put((chosen,), (images[chosen] + noise.to(images)).clamp(0, 1))
 
 
 def _random_maps(count: int, generator: torch.Generator) -> Tensor:

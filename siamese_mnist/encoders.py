@@ -8,18 +8,17 @@ from torch import Tensor, nn
 
 
 def conv4() -> nn.Sequential:
-    """Four 3 × 3 convolutions, 1 → 24 → 48 → 96 → 512, adaptive average pooling and a linear layer: D = 64."""
+    """Four 3 × 3 convolutions, 1 → 32 → 64 → 128 → 512, adaptive average pooling and a linear layer: D = 128."""
     return nn.Sequential(
-        *_convolution(1, 24),  # (B, 24, 14, 14)
-        *_convolution(24, 48),  # (B, 48, 7, 7)
-        *_convolution(48, 96),  # (B, 96, 3, 3)
-        WholeMapConvolution(96, 512),
+        *_convolution(1, 32),  # (B, 32, 14, 14)
+        *_convolution(32, 64),  # (B, 64, 7, 7)
+        *_convolution(64, 128),  # (B, 128, 3, 3)
+        WholeMapConvolution(128, 512),
         nn.BatchNorm2d(512),
         nn.ReLU(),  # (B, 512, 1, 1)
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(512, 64),
+        nn.Linear(512, 128),
     )
 
 
@@ -56,4 +55,4 @@ class Encoder(NamedTuple):
     lr: float
 
 
-ENCODERS = {"conv4": Encoder(conv4, dimensions=64, lr=0.01), "conv2": Encoder(conv2, dimensions=10, lr=0.02)}
+ENCODERS = {"conv4": Encoder(conv4, dimensions=128, lr=0.01), "conv2": Encoder(conv2, dimensions=10, lr=0.02)}

@@ -15,10 +15,10 @@ def pairwise_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 class SimilarityHead(nn.Module):
-    """An MLP on the order-free concatenation [(a-b)²; a⊙b]: logits (N, M) of embeddings (N, D), (M, D).
+    """The scaled cosine plus an MLP on the order-free concatenation [(a-b)²; a⊙b]: logits (N, M) of embeddings (N, D),
+    (M, D), brought to one length. The cosine also holds for classes never seen; what an MLP learns alone does not.
 
-    Its first layer is linear in a⊙b, a² and b², so it is a matrix product, and no tensor (N, M, 2D) is ever made.
-    """
+    Its first layer is linear in a⊙b, a² and b², so it is a matrix product, and no tensor (N, M, 2D) is ever made."""
 
     needs_training = True
 
@@ -27,14 +27,18 @@ class SimilarityHead(nn.Module):
         self.product = nn.Linear(dimensions, hidden, bias=False)
         self.square = nn.Linear(dimensions, hidden)
         self.output = nn.Linear(hidden, 1)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0 / dimensions)))
+        self.length = math.sqrt(dimensions)
         self.numbers_per_pair = hidden
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        a, b = (self.length * F.normalize(embeddings) for embeddings in (a, b))
+        cosine = self.log_scale.exp() * (a @ b.T)
         products = (a * self.product.weight[:, None]) @ b.T[None]  # (H, N, M)
         squares_a = self.square(a.square()).T[:, :, None]  # (H, N, 1)
         squares_b = F.linear(b.square(), self.square.weight).T[:, None]  # (H, 1, M)
         hidden = F.relu(products.add_(squares_a).add_(squares_b), inplace=True)
-        return (self.output.weight @ hidden.flatten(1) + self.output.bias).view(len(a), len(b))
+        return (self.output.weight @ hidden.flatten(1) + self.output.bias).view(len(a), len(b)) + cosine
 
 
 class DistanceHead(nn.Module):

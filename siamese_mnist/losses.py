@@ -6,12 +6,15 @@ holds a pair of the same class and one of different classes."""
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
+
+SYMBOLS_BCE, UNLIKE = 0.25, 0.2  # The weights of the parts of a loss; others have 1.
 
 
 def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -37,6 +40,25 @@ def contrastive(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margi
 def both(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     """The sum of the two."""
     return bce(model, embeddings, labels, margin) + contrastive(model, embeddings, labels, margin)
+
+
+def match(model: SiameseNetwork, embeddings: Tensor, labels: Tensor) -> Tensor:
+    """How far each image is from resembling others of its class more than all of other classes; Sohn 2016, equation 7.
+
+    The mean over ordered positive pairs (a, p) of log(1 + sum over negatives n of e^(z_an - z_ap))."""
+    same, different = pair_masks(labels)
+    logits = model.raw_scores(embeddings, embeddings)
+    negatives = logits.masked_fill(~(different | different.T), -torch.inf).logsumexp(1, keepdim=True)
+    return F.softplus(negatives - logits)[same | same.T].mean()
+
+
+def compare_symbols(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, digits: int) -> Tensor:
+    """What is added to a pair loss of the first `digits` embeddings where those of symbols follow: `match` of either,
+    `bce` of the symbols, and of pairs of a digit and a symbol, with little weight, as some symbols look like digits."""
+    known, own = embeddings[:digits], embeddings[digits:]
+    unlike = F.softplus(model.raw_scores(known, own)).mean()
+    among_symbols = match(model, own, labels[digits:]) + SYMBOLS_BCE * bce(model, own, labels[digits:], 0.0)
+    return match(model, known, labels[:digits]) + among_symbols + UNLIKE * unlike
 
 
 class Loss(NamedTuple):

@@ -12,8 +12,6 @@ from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.sources import DIGIT_NAMES
 
 REFERENCES = 20  # For each class.
-NEAREST = 3  # A class is as far as its third nearest reference, as one may be odd.
-SHARPNESS = 10  # A symbol a tenth nearer than any class has three quarters of the score.
 
 
 def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
@@ -61,19 +59,13 @@ class Matcher:
 
     @torch.no_grad()
     def match(self, embedding: Tensor, references: Tensor, symbols: dict[str, Symbol]) -> Match:
-        """Matches one embedding (1, D) with the references of each class and the examples of each symbol."""
-        scores = classes = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
-        if symbols:  # They take the share by which they are nearer; to a network of digits, most resemble one.
-            to_classes = pairwise_distance(embedding, self.embeddings)[0, references]
-            to_class = to_classes.kthvalue(min(NEAREST, references.shape[1]), dim=1).values.min()
-            to_symbols = [pairwise_distance(embedding, symbol.embeddings).min() for symbol in symbols.values()]
-            shares = (-SHARPNESS * torch.stack([to_class, *to_symbols]).clamp(min=1e-6).log()).softmax(0).tolist()
-            scores = {name: score * shares[0] for name, score in classes.items()} | dict(zip(symbols, shares[1:]))
+        """Matches one embedding (1, D) with the references of each class and the examples of each symbol, at their mean
+        log-odds; a class may win from the rejection threshold on, a symbol, of few examples, from the threshold."""
+        scores = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
+        for name, symbol in symbols.items():
+            scores[name] = self.model.logits(embedding, symbol.embeddings).mean().sigmoid().item()
         best = max(scores, key=scores.__getitem__)
-        if best in symbols:
-            enough = self.model.similarity(embedding, symbols[best].embeddings).max() >= self.model.threshold
-        else:
-            enough = classes[best] >= self.model.rejection_threshold
+        enough = scores[best] >= (self.model.threshold if best in symbols else self.model.rejection_threshold)
         return Match(scores, best if enough else None)
 
     @torch.no_grad()

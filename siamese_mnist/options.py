@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from siamese_mnist.company import ALSO
 from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.errors import InputError
 from siamese_mnist.heads import HEADS
@@ -44,11 +45,15 @@ class TrainingOptions:
     fraction: float | None = _option(None, "train on this share of the images", **FLOAT)
     transposed: bool = _option(False, "turn images whose rows are columns, as EMNIST's", action=FLAG)
     classes: str | None = _option(None, "train on some classes only, such as 0-7 or 3,5", metavar="LIST")
+    also: str | None = _option(
+        None, f"what joins the images: {','.join(ALSO)} (default, with a head to train), or none"
+    )
+    init: str | None = _option(None, "weights to start from: a run, a folder, or owner/name on the Hub", **WEIGHTS)
     encoder: str = _option("conv4", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
     loss: str = _option("bce", "what is minimised over all pairs of a batch", choices=tuple(LOSSES))
-    epochs: int = _option(36, "rounds through the training images", **INT)
-    batch_size: int = _option(250, "images in a batch", **INT)
+    epochs: int = _option(12, "rounds through the training images", **INT)
+    batch_size: int = _option(100, "images in a batch, without what joins them", **INT)
     lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
     margin: float = _option(2.0, "the distance that a loss with a margin wants between classes", **FLOAT)
     augment: bool = _option(True, "change images at random, add strangers", action=FLAG)
@@ -65,8 +70,11 @@ class TrainingOptions:
                 raise InputError(f"{as_typed(option.name)} {value!r:.40} is beyond {LARGEST}")
             if choices and value not in choices:
                 raise InputError(f"{as_typed(option.name)} {value} is none of {', '.join(choices)}")
-        if self.lr is None:
-            object.__setattr__(self, "lr", ENCODERS[self.encoder].lr)
+        for name, default in self._dependent().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        if not set(self.joined) <= set(ALSO):
+            raise InputError(f"--also {self.also} is none, or some of {','.join(ALSO)}")
         find_source(self.dataset, self.data_root)
         for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
             if getattr(self, name) < least:
@@ -74,16 +82,27 @@ class TrainingOptions:
         for name in ("lr", "margin"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{as_typed(name)} {getattr(self, name):g} is not above 0 and finite")
+        if self.joined and not LOSSES[self.loss].trains_head:
+            raise InputError(f"--also {self.also}: --loss {self.loss} learns nothing from it; leave it out")
         if HEADS[self.head].needs_training and not LOSSES[self.loss].trains_head:
             way_out = ", ".join(name for name, loss in LOSSES.items() if loss.trains_head)
             raise InputError(f"--head {self.head} learns nothing from --loss {self.loss}; it needs one of {way_out}")
 
+    def _dependent(self) -> dict[str, Any]:
+        """The defaults that depend on other options."""
+        return {"lr": ENCODERS[self.encoder].lr, "also": ",".join(ALSO) if LOSSES[self.loss].trains_head else "none"}
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """What joins the images of a batch, out of ALSO."""
+        return () if self.also == "none" else tuple(self.also.split(","))
+
     def as_words(self) -> list[str]:
         """The options that differ from the defaults, as they are typed."""
-        words = []
+        words, dependent = [], self._dependent()
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
-            if value != (ENCODERS[self.encoder].lr if option.name == "lr" else option.default):
+            if value != dependent.get(option.name, option.default):
                 flag = as_typed(option.name) if value else f"--no-{option.name}"
                 words += [flag] if isinstance(value, bool) else [as_typed(option.name), str(value)]
         return words

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from siamese_mnist.pen import PIXELS, draw_segments
+from siamese_mnist.pen import MIDDLE, PIXELS, draw_fitted
 
 SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # Shares of a batch; each is added twice.
 FEWEST, MOST, SEGMENTS = 6, 10, 32  # A scribble's corners (with fewer it would often be a digit) and segments.
-BOX, MIDDLE = 20, 13.5  # A scribble's longer side and place in pixels, as MNIST's digits have them.
 LIKE_LETTERS, WANDERING, SMOOTH, INTERRUPTED, THICK = 0.5, 0.35, 0.5, 0.6, 0.15  # Shares of the scribbles.
 GRID, WOBBLE = (0.75, 1.0), 0.1  # The points of letters: their distances, and how far strokes miss them.
 STRAIGHT, LIFTED = 0.5, 0.25  # Shares of the ways between corners.
@@ -36,9 +35,7 @@ def scribbles(count: int, generator: torch.Generator) -> Tensor:
     ink = torch.stack([torch.where(lifted, curve[:, :1], points) for points in (curve[:, :-1], curve[:, 1:])])
     thin, thick = (low + (high - low) * _uniform(generator, count, 1) for low, high in (THIN_WIDTHS, THICK_WIDTHS))
     width = torch.where(_uniform(generator, count, 1) < THICK, thick, thin)
-    low, high = ink.amin((0, 2))[:, None], ink.amax((0, 2))[:, None]
-    starts, ends = (ink - (low + high) / 2) * ((BOX - width)[:, :, None] / (high - low).amax(2, keepdim=True)) + MIDDLE
-    return draw_segments(starts, ends, width)
+    return draw_fitted(*ink, width)
 
 
 def _letters(at: Tensor, generator: torch.Generator) -> Tensor:
@@ -84,9 +81,14 @@ def collages(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
 def _turn_some(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Random ones of the images, each in one of the eight positions of a square."""
     images = images[torch.randint(len(images), (count,), generator=generator).to(images.device)]
-    for turned in (lambda image: image.flip(2), lambda image: image.flip(3), lambda image: image.mT):
-        coin = _uniform(generator, len(images), 1, 1, 1).to(images) < 0.5
-        images = torch.where(coin, turned(images), images)
+    return turn(images, torch.randint(8, (count,), generator=generator))
+
+
+def turn(images: Tensor, position: Tensor) -> Tensor:
+    """Images (B, 1, 28, 28), each in a position (B,), 0 to 7, of the square; 0 leaves it, 3 is half a turn."""
+    for bit, turned in enumerate((lambda image: image.flip(2), lambda image: image.flip(3), lambda image: image.mT)):
+        chosen = (position >> bit & 1).bool().view(-1, 1, 1, 1).to(images.device)
+        images = torch.where(chosen, turned(images), images)
     return images
 
 

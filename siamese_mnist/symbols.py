@@ -1,0 +1,117 @@
+"""Symbols for each batch, a few copies of each: what it takes to compare what was never seen.
+
+Characters of real scripts and digits, both in any position of a square, and symbols of invented scripts.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from siamese_mnist.data import Digits
+from siamese_mnist.pen import draw_fitted
+from siamese_mnist.strangers import turn
+
+COPIES = 4  # Of each symbol in a batch.
+CHARACTERS, INVENTED, TURNED = 28, 40, 6  # So many symbols in a batch of 100 digits.
+# Which digits in which positions are no digit: not 0, 1 and 8; 6 and 9 not half turned.
+POSITIONS = [(name, at) for name in "2345679" for at in range(1, 8) if name not in "69" or at != 3]
+
+SCRIPTS, STOCK = 3, 8  # Invented for a batch; each one's symbols are made of so many strokes, so that many share some.
+STROKES = (0.25, 0.4, 0.25, 0.1)  # The odds that a symbol has one, two, three, four.
+POINTS, SEGMENTS = 6, 10  # The most points that guide a stroke, two being the least, and the lines it is drawn with.
+GRID, STEP, TURNING = (0.75, 1.0), 0.4, 0.6  # Between the points of a grid, and of a walk, which turns by radians.
+ON_GRID, SMOOTH, MOVED = 0.4, 0.65, 0.5  # Shares of the strokes.
+PLACE, JITTER = (
+    0.35,
+    0.035,
+)  # How far strokes are moved, and, as a share of the symbol's size, a copy's points and strokes.
+WIDTHS, UNEVEN = (1.2, 3.8), 0.5  # Of the pen in pixels, and how far copies differ.
+THINNEST, THICKEST = 1.1, 4.2
+AWAY = ((POINTS - 1) * torch.linspace(0, 1, SEGMENTS + 1)[:, None] - torch.arange(POINTS)).abs()
+POLYLINE = (1 - AWAY).clamp(min=0)  # (SEGMENTS + 1, POINTS): the weight of each guide in each point of a sharp stroke,
+SPLINE = torch.where(AWAY < 1, 2 / 3 - AWAY**2 + AWAY**3 / 2, (2 - AWAY).clamp(min=0) ** 3 / 6)  # and of a smooth one.
+SPLINE = SPLINE / SPLINE.sum(1, keepdim=True)
+
+
+class Symbols:
+    """Draws symbols for batches of digits: real characters, invented ones, and some of the digits, turned."""
+
+    def __init__(self, characters: Digits, digits: Digits) -> None:
+        self.characters, self.digits = characters, digits
+        self.members = dict(zip(digits.names, digits.members))
+        self.turned = [(name, position) for name, position in POSITIONS if name in self.members]
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Returns images (B, 1, 28, 28) in [0, 1] and labels (B,) of so many as go with a batch of that size."""
+        real, invented, turned = (max(1, round(count * batch_size / 100)) for count in (CHARACTERS, INVENTED, TURNED))
+        members = _some(self.characters.members, real, generator)
+        anyhow = torch.randint(8, (len(members),), generator=generator)
+        pairs = _some(self.turned, turned, generator)
+        positions = torch.tensor([position for _, position in pairs], dtype=torch.int64)
+        images = [
+            _copies(self.characters, members, anyhow, generator),
+            invent(invented, COPIES, generator),
+            _copies(self.digits, [self.members[name] for name, _ in pairs], positions, generator),
+        ]
+        return torch.cat(images), torch.arange(sum(map(len, images))) // COPIES
+
+
+def _some(items: list[Any], count: int, generator: torch.Generator) -> list[Any]:
+    return [items[i] for i in torch.randperm(len(items), generator=generator)[:count]]
+
+
+def _copies(digits: Digits, members: list[Tensor], positions: Tensor, generator: torch.Generator) -> Tensor:
+    """COPIES random images of each class, of whose indices `members` is a list, all in its position."""
+    chosen = [_draw_of(own, generator) for own in members]
+    images = digits.images[torch.cat(chosen)] / 255 if chosen else torch.empty(0, 1, 28, 28)
+    return turn(images, positions.repeat_interleave(COPIES))
+
+
+def _draw_of(own: Tensor, generator: torch.Generator) -> Tensor:
+    """COPIES of the indices, none twice if there are so many."""
+    order = torch.randperm(len(own), generator=generator)
+    return own[order.repeat(-(-COPIES // len(own)))[:COPIES]]
+
+
+def invent(count: int, copies: int, generator: torch.Generator) -> Tensor:
+    """Symbols (count · copies, 1, 28, 28) in [0, 1] of scripts that share strokes; the copies of one follow each other.
+
+    A stroke is a line, a polyline or a curve, between points of a grid or on a curling walk; copies differ a little."""
+    most, guides, last, smooth = len(STROKES), *_stock(generator)
+    script = torch.randint(SCRIPTS, (count, 1), generator=generator)
+    chosen = _uniform(generator, count, STOCK).argsort(1)[:, :most]
+    guides, last, smooth = (each[script, chosen] for each in (guides, last, smooth))  # (count, most, …)
+    moved = _uniform(generator, count, most, 1, 1) < MOVED
+    guides = guides + moved * PLACE * torch.randn((count, most, 1, 2), generator=generator)
+    drawn = 1 + torch.multinomial(torch.tensor(STROKES), count, replacement=True, generator=generator)
+    size = (guides.amax((1, 2)) - guides.amin((1, 2))).amax(1).view(-1, 1, 1, 1)
+    drawn, size, guides, last, smooth = (
+        each.repeat_interleave(copies, 0) for each in (drawn, size, guides, last, smooth)
+    )
+    for shape in ((POINTS, 2), (1, 2)):
+        guides = guides + JITTER * size * torch.randn((len(guides), most, *shape), generator=generator)
+    guides = guides.gather(2, torch.minimum(torch.arange(POINTS), last)[..., None].expand_as(guides))
+    curves = torch.where(smooth, SPLINE @ guides, POLYLINE @ guides)  # (count · copies, most, SEGMENTS + 1, 2)
+    missing = (torch.arange(most) >= drawn[:, None])[:, :, None, None]
+    curves = torch.where(missing, curves[:, :1, :1], curves)
+    low, high = WIDTHS
+    width = (low + (high - low) * _uniform(generator, count, 1)).repeat_interleave(copies, 0)
+    width = (width + UNEVEN * torch.randn(width.shape, generator=generator)).clamp(THINNEST, THICKEST)
+    return draw_fitted(curves[:, :, :-1].flatten(1, 2), curves[:, :, 1:].flatten(1, 2), width)
+
+
+def _stock(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Each script's strokes: guides (SCRIPTS, STOCK, POINTS, 2), the last of them (…, 1), is it smooth (…, 1, 1)."""
+    shape = SCRIPTS, STOCK, POINTS, 2
+    on_grid = torch.randint(3, shape, generator=generator) * torch.tensor(GRID)
+    start, bend = 2 * torch.pi * _uniform(generator, *shape[:2], 1), torch.randn((*shape[:2], 1), generator=generator)
+    heading = start + (bend + TURNING * torch.randn(shape[:3], generator=generator)).cumsum(2)
+    steps = STEP * (1 + _uniform(generator, *shape[:2], 1, 1)) * torch.stack([heading.cos(), heading.sin()], -1)
+    walk = on_grid[:, :, :1] + steps.cumsum(2)
+    gridded, smooth = (_uniform(generator, *shape[:2], 1, 1) < share for share in (ON_GRID, SMOOTH))
+    return torch.where(gridded, on_grid, walk), torch.randint(1, POINTS, (*shape[:2], 1), generator=generator), smooth
+
+
+def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.rand(shape, generator=generator)
