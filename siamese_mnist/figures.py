@@ -10,7 +10,7 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, 
 from tqdm import tqdm
 
 from siamese_mnist.evaluation import Evaluation
-from siamese_mnist.galleries import draw_matches, draw_pairs
+from siamese_mnist.galleries import draw_matches, draw_one_shot, draw_pairs
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
 from siamese_mnist.style import BLUE, GREY, MOST_NAMED, MOST_NUMBERED, ORANGE, save, short_name
 
@@ -169,6 +169,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
 FIGURES = {
     "Siamese_test": draw_pairs,
     "match": draw_matches,
+    "one_shot": draw_one_shot,
     "roc": plot_roc,
     "reliability": plot_reliability,
     "digit_pairs": plot_digit_pairs,
@@ -177,6 +178,7 @@ FIGURES = {
 
 
 def draw_figures(evaluation: Evaluation, out: Path) -> None:
-    """Writes every figure of FIGURES as `out`/NAME.png."""
+    """Writes every figure of FIGURES as `out`/NAME.png; there is none of what was not measured."""
     for name, draw in tqdm(FIGURES.items(), desc="figures", unit="figure", leave=False, disable=None):
-        save(draw(evaluation), out / f"{name}.png")
+        if figure := draw(evaluation):
+            save(figure, out / f"{name}.png")

@@ -1,4 +1,6 @@
-"""Figures of images with the network's verdicts: pairs, matches."""
+"""Figures of images with the network's verdicts: pairs, matches, one-shot tasks."""
+
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,10 +10,12 @@ from matplotlib.figure import Figure
 from siamese_mnist.allpairs import find_worst
 from siamese_mnist.evaluation import Evaluation
 from siamese_mnist.heads import pairwise_distance
+from siamese_mnist.one_shot import Answers
 from siamese_mnist.pairs import PairedDataset
-from siamese_mnist.style import GREY, MOST_NUMBERED, frame, short_name
+from siamese_mnist.style import BLUE, GREY, MOST_NUMBERED, ORANGE, frame, short_name
 
-PAIRS_IN_A_ROW, MOST_QUERIES = 6, 10
+PAIRS_IN_A_ROW, MOST_QUERIES, MOST_TASKS = 6, 10, 12
+CELL = 32  # Pixels from one image of 28 to the next.
 
 
 def draw_pairs(evaluation: Evaluation) -> Figure:
@@ -90,3 +94,49 @@ def draw_matches(evaluation: Evaluation) -> Figure:
         frame(line[best + 1], right, thin=4)
         line[best + 1].set_xlabel(f"{scores[best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
     return figure
+
+
+def draw_one_shot(evaluation: Evaluation) -> Figure | None:
+    """Draws queries of each group, half of them wrong if so many are, beside their candidates, the most alike first.
+
+    None if one-shot tasks were not measured."""
+    if not evaluation.one_shot:
+        return None
+    groups = dict([*evaluation.one_shot.items()][:MOST_TASKS])
+    count, ways = min(6, MOST_TASKS // len(groups)), max(own.log_odds.shape[1] for own in groups.values())
+    wide, heights = max(0.6 * (ways + 1.5), 7.5), [0.8 * count + 0.55] * len(groups)
+    figure = plt.figure(figsize=(wide, sum(heights) + 0.6), layout="constrained")
+    told = ["Queries, each beside one candidate of every class, the most alike first: it is chosen"]
+    told += ["✓, solid: the query's class; ✗, dashed: a wrong choice, as up to half of those shown are"]
+    figure.suptitle("\n".join(fill(line, int(wide * 8.5)) for line in told), size=12, weight="bold")
+    for axes, (group, answers) in zip(figure.subplots(len(groups), 1, squeeze=False)[:, 0], groups.items()):
+        _draw_tasks(axes, evaluation, group, answers, count)
+        axes.set(xlim=(-1, CELL * wide / 0.6))
+    return figure
+
+
+def _draw_tasks(axes: Axes, evaluation: Evaluation, group: str, answers: Answers, count: int) -> None:
+    """Draws a query a line, the first in the leftmost column, with its candidates to the right of a gap."""
+    images, random = evaluation.digits.images[:, 0].numpy(), np.random.default_rng(evaluation.seed)
+    right = answers.right.numpy()
+    wrong, others = (random.permutation(np.argwhere(kind)) for kind in (~right, right))
+    shown = [*wrong[: max(count // 2, count - len(others))], *others][:count]
+    (tasks, ways), high = right.shape, CELL + 10
+    canvas = np.full((high * len(shown), int(CELL * (ways + 1.5))), 255, np.uint8)
+    for line, (task, query) in enumerate(shown):
+        order = answers.log_odds[task, query].argsort(descending=True, stable=True).tolist()
+        columns = [0.0, *np.arange(1.5, ways + 1.5)]
+        indices = [answers.tasks.queries[task, query], *answers.tasks.candidates[task, order]]
+        for column, index in zip(columns, indices):
+            canvas[high * line : high * line + 28, int(CELL * column) :][:, :28] = images[index]
+        for place in sorted({0, order.index(query)}):
+            own, left, top = order[place] == query, CELL * (place + 1.5), high * line
+            style = {"edgecolor": BLUE if own else ORANGE, "ls": "-" if own else (0, (2, 1)), "lw": 3}
+            axes.add_patch(plt.Rectangle((left - 1, top - 1), 29, 29, fill=False, **style))
+            axes.text(left + 14, top + 29, "✓" if own else "✗", ha="center", va="top", weight="bold")
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
+    measured = evaluation.metrics["one_shot"][group]
+    low, high = measured["accuracy_ci95"]
+    told = f"{group}: {measured['accuracy']:.1%} right ({low:.1%} to {high:.1%})"
+    axes.set_title(f"{told} in {tasks} tasks of {ways} ways; a guess: {1 / ways:.1%}", loc="left", size=12)
+    axes.set_axis_off()
