@@ -3,6 +3,8 @@
 python evaluate.py                                 the newest run's best weights, on the data it was trained on
 python evaluate.py runs/NAME --dataset mnist --data-root data
 python evaluate.py runs/NAME --classes 8,9         pairs of classes that --classes 0-7 has never seen
+
+Of classes that the weights have never seen, it measures one-shot classification, too.
 """
 
 from siamese_mnist.errors import end_quietly_while_loading
@@ -44,7 +46,7 @@ def main() -> None:
     weights = find_weights(args.weights)
     model = SiameseNetwork.from_pretrained(weights).to(pick_device("auto"))
     facts = model.training_facts
-    digits, validation, dataset = load(args, facts, weights)
+    digits, validation, dataset = load(args, model, weights)
     facts_of_this = {"weights": weights, "weights_crc32": model.fingerprint, "images_crc32": images_fingerprint(digits)}
     facts_of_this |= {"dataset": dataset, "split": args.split, "classes": digits.names, "fraction": args.fraction}
     facts_of_this |= {"seed": args.seed, "shown_pairs": args.pairs}
@@ -74,19 +76,22 @@ def main() -> None:
     print(f"{out}: metrics.json and the figures, {time.perf_counter() - started:.0f} s")
 
 
-def load(args: argparse.Namespace, facts: dict[str, Any], weights: str) -> tuple[Digits, Digits, str]:
+def load(args: argparse.Namespace, model: SiameseNetwork, weights: str) -> tuple[Digits, Digits, str]:
     """The split to measure, validation digits for the baselines, and the dataset's name."""
+    facts = model.training_facts
     dataset, chosen = choose_data(args, facts.get("dataset", "bundled"), facts)
-    chosen["classes"] = args.classes or facts.get("classes")
     try:
-        digits = load_digits(dataset, split=args.split, fraction=args.fraction, **chosen)
-        validation = load_digits(dataset, split="val", **chosen).at_most(CALIBRATION_IMAGES_PER_CLASS)
+        classes = args.classes or trained_classes(model, dataset, args.split, chosen)
+        digits = load_digits(dataset, split=args.split, fraction=args.fraction, classes=classes, **chosen)
+        validation = load_digits(dataset, split="val", **chosen)
+        own = validation.select(torch.isin(validation.labels, digits.labels))  # Other scripts may have other classes.
+        validation = (own if len(own.classes) > 1 else validation).at_most(CALIBRATION_IMAGES_PER_CLASS)
     except InputError as error:
         if args.dataset or args.data_root or not find_source(dataset).stand_in:
             raise
         args.dataset = find_source(dataset).stand_in
         print(f"{error}. Measuring on the {args.dataset} images instead.")
-        return load(args, facts, weights)
+        return load(args, model, weights)
     trained = trained_images(weights) if dataset == facts.get("dataset") else None
     if trained and (listing := find_source(dataset).list(Path(chosen["root"]))):
         if told := describe_changes(trained, listing, args.split):
@@ -97,14 +102,24 @@ def load(args: argparse.Namespace, facts: dict[str, Any], weights: str) -> tuple
     return digits, validation, dataset
 
 
+def trained_classes(model: SiameseNetwork, dataset: str, split: str, chosen: dict[str, Any]) -> Any:
+    """The classes to which a training was restricted, where the dataset has them: such as 0-7, of any digits."""
+    facts = model.training_facts
+    if facts.get("classes") is None or dataset == facts.get("dataset"):
+        return facts.get("classes")
+    known = set(load_digits(dataset, split=split, **chosen).class_names)
+    return model.classes if set(model.classes) <= known else None
+
+
 def unusual(args: argparse.Namespace, dataset: str, digits: Digits, model: SiameseNetwork) -> list[str]:
     """What tells an evaluation from that of the weights' own classes, dataset and test split; words for a folder."""
     others = digits.names != list(model.classes)
-    words = [args.classes or ",".join(digits.names)] if others else []
+    trained = model.training_facts.get("dataset", dataset)
+    words = [args.classes or ",".join(digits.names)] if others and (args.classes or dataset == trained) else []
     words += [f"fraction-{args.fraction:g}"] if args.fraction is not None else []
     words += [f"seed-{args.seed}"] if args.seed else []
     words += [f"pairs-{args.pairs}"] if args.pairs != PAIRS else []
-    own = (dataset, args.split) == (model.training_facts.get("dataset", dataset), "test")
+    own = (dataset, args.split) == (trained, "test")
     return [dataset, args.split, *words] if words or not own else []
 
 
@@ -115,17 +130,27 @@ def seen_in_training(trained: str, measured: str, split: str) -> bool:
 
 
 def print_table(metrics: dict[str, Any]) -> None:
-    baselines = metrics["baselines"]
-    titles = "".join(f"{name.replace('_', ' '):>18}" for name in baselines)
+    measured = [metrics, *metrics["baselines"].values()]
+    titles = "".join(f"{name.replace('_', ' '):>18}" for name in metrics["baselines"])
     print(f"\n{'':22}{'this network':>12}  {'95 % interval':>18}{titles}")
     for name in (*RATES, "auc", "log_loss", "log_loss_recalibrated"):
         unknown, form = ("–", ".2%") if name in RATES else ("inf", ".5f")
-        own, *others = (
-            unknown if each[name] is None else f"{each[name]:{form}}" for each in (metrics, *baselines.values())
-        )
-        interval = " to ".join(f"{bound:{form}}" for bound in metrics[f"{name}_ci95"] or ()) or unknown
-        print(f"{name.replace('_', ' '):22}{own:>12}  {interval:>18}" + "".join(f"{other:>18}" for other in others))
+        print_row(name.replace("_", " "), name, measured, unknown, form)
+    if "one_shot" in metrics:
+        print_row("one shot accuracy", "one_shot_accuracy", measured)
+        for group, own in metrics["one_shot"].items():
+            title = f"  {group[-10:]}, {own['ways']} ways"
+            print_row(title, "accuracy", [each["one_shot"][group] for each in measured])
+        guess = f"{metrics['one_shot_chance']:.2%}"
+        print(f"One shot, of classes never trained on: the mean of the groups below it; a guess is right in {guess}.")
     print()
+
+
+def print_row(title: str, name: str, measured: list[dict[str, Any]], unknown: str = "–", form: str = ".2%") -> None:
+    """Prints a metric of the network, its interval, and the same metric of the baselines."""
+    own, *others = (unknown if each[name] is None else f"{each[name]:{form}}" for each in measured)
+    interval = " to ".join(f"{bound:{form}}" for bound in measured[0][f"{name}_ci95"] or ()) or unknown
+    print(f"{title:22}{own:>12}  {interval:>18}" + "".join(f"{other:>18}" for other in others))
 
 
 def parse_arguments() -> argparse.Namespace:

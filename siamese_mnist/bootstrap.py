@@ -42,6 +42,11 @@ def sample_matches(won: Tensor, asked: Tensor) -> Samples:
     return (hits.double() / trials.double()).numpy()
 
 
+def sample_means(values: Tensor) -> Samples:
+    """Samples the mean of values (N,), such as of tasks, of which so many are drawn with replacement."""
+    return (_weights(len(values)).double() @ values.double() / len(values)).numpy()
+
+
 @_of_few_images
 def sample_accuracies(called_same: Tensor, labels: Tensor) -> dict[str, Samples]:
     """Samples accuracy and balanced accuracy, from counts (N, C) as of allpairs.count_called_same."""

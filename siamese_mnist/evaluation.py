@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamese_mnist import allpairs, bootstrap, metrics
+from siamese_mnist import allpairs, bootstrap, metrics, one_shot
 from siamese_mnist.calibration import calibrate, fit, fit_calibration
 from siamese_mnist.data import Digits
 from siamese_mnist.model import SiameseNetwork
@@ -49,28 +49,38 @@ class Evaluation(NamedTuple):
     metrics: dict[str, Any]  # as metrics.json has them
     baselines: dict[str, Baseline]
     seed: int
+    one_shot: dict[str, one_shot.Answers]  # by group; of no group, where it was not asked
     shown_pairs: int = 12
 
 
 def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, seed: int) -> Evaluation:
-    """Measures the network's similarity, and baselines calibrated on validation digits."""
+    """Measures the network's similarity, and baselines calibrated on validation digits.
+
+    Of classes of which it has seen none, one-shot tasks are measured, too."""
+    tasks = {} if set(digits.names) & set(model.classes) else one_shot.draw_tasks(digits, seed)
     (scale, offset), threshold, _ = fit(_cosine(*[validation.images.flatten(1)] * 2), validation.labels)
     torch.manual_seed(seed)
     untrained = SiameseNetwork(model.encoder_name, model.head_name).to(model.device)
     calibrate(untrained, validation)
     cosine = Scoring("pixel_cosine", digits.images.flatten(1), lambda a, b: _cosine(a, b) * scale + offset, threshold)
     chance = Scoring("untrained", untrained.encode_all(digits.images), untrained.logits, untrained.threshold)
-    baselines = {"always_different": Baseline(_always_different(digits))}
+    baselines = {"always_different": Baseline(_always_different(digits, tasks))}
     for scoring in (cosine, chance):
-        one = evaluate(digits, scoring, {}, seed)
+        one = evaluate(digits, scoring, {}, seed, tasks)
         baselines[scoring.name] = Baseline(one.metrics, metrics.roc_curve(one.positives, one.negatives))
         del one  # The matrix of all pairs is large.
     own = Scoring("this_network", model.encode_all(digits.images, "encoding"), model.logits, model.threshold)
-    return evaluate(digits, own, baselines, seed)
+    return evaluate(digits, own, baselines, seed, tasks)
 
 
-def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], seed: int) -> Evaluation:
-    """Scores all pairs of the digits in one way, and measures it."""
+def evaluate(
+    digits: Digits,
+    scoring: Scoring,
+    baselines: dict[str, Baseline],
+    seed: int,
+    tasks: dict[str, one_shot.Tasks] | None = None,
+) -> Evaluation:
+    """Scores all pairs of the digits in one way, and measures it; one-shot tasks, too, where there are some."""
     labels, at = digits.labels.unique(return_inverse=True)[1], scoring.log_odds_threshold
     log_odds = allpairs.score_all_pairs(scoring.embeddings, scoring.score, scoring.name.replace("_", " "))
     kinds = positives, negatives = allpairs.sorted_kinds(log_odds, labels)
@@ -96,7 +106,9 @@ def evaluate(digits: Digits, scoring: Scoring, baselines: dict[str, Baseline], s
             samples[name] = bootstrap.sample_matches(*trials)
         measured[name] = float(samples[name][0]) if trials else None  # None: a class has too few images.
     measured = _with_intervals(measured, samples, len(labels))
-    return Evaluation(digits, scoring, log_odds, called_same, *kinds, measured, baselines, seed)
+    answers = one_shot.answer(tasks or {}, scoring.embeddings, scoring.score)
+    measured |= one_shot.measure(answers)
+    return Evaluation(digits, scoring, log_odds, called_same, *kinds, measured, baselines, seed, answers)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -104,14 +116,19 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
     return F.normalize(a.float()) @ F.normalize(b.float()).T
 
 
-def _always_different(digits: Digits) -> dict[str, Any]:
+def _all_alike(a: Tensor, b: Tensor) -> Tensor:
+    return torch.zeros(len(a), len(b))
+
+
+def _always_different(digits: Digits, tasks: dict[str, one_shot.Tasks]) -> dict[str, Any]:
     """Returns the metrics of calling every pair different. Its log-loss is infinite, which is written as None."""
     classes, labels = digits.labels.unique(return_inverse=True)
     samples = bootstrap.sample_accuracies(torch.zeros(len(labels), len(classes)), labels)  # No pair is called the same.
     measured = dict.fromkeys(("auc", "eer", "balanced_accuracy"), 0.5) | {"accuracy": float(samples["accuracy"][0])}
     measured |= {"log_loss": None, "log_loss_recalibrated": math.log(2)}
     measured |= {f"match_accuracy_{k}": 0.0 for k in MATCH_REFERENCES}
-    return _with_intervals(measured, {"accuracy": samples["accuracy"]})
+    measured = _with_intervals(measured, {"accuracy": samples["accuracy"]})
+    return measured | one_shot.measure(one_shot.answer(tasks, digits.labels, _all_alike))
 
 
 def _with_intervals(measured: dict[str, Any], samples: dict[str, bootstrap.Samples], images: int = 0) -> dict[str, Any]:

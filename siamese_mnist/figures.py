@@ -1,43 +1,20 @@
-"""Every figure, in Okabe and Ito's colours, told apart by shape and words as well. FIGURES lists an evaluation's."""
+"""The plots of a training and an evaluation. FIGURES lists an evaluation's, of images too."""
 
-import io
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 from tqdm import tqdm
 
-from siamese_mnist.allpairs import find_worst
 from siamese_mnist.evaluation import Evaluation
-from siamese_mnist.files import write_whole
-from siamese_mnist.heads import pairwise_distance
+from siamese_mnist.galleries import draw_matches, draw_one_shot, draw_pairs
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
-from siamese_mnist.pairs import PairedDataset
+from siamese_mnist.style import BLUE, GREY, MOST_NAMED, MOST_NUMBERED, ORANGE, save, short_name
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
-MOST_NUMBERED, MOST_NAMED = 26, 60  # More classes have a colour bar instead of numbers; or names in some rows only.
-PAIRS_IN_A_ROW, MOST_QUERIES, MOST_MAPPED = 6, 10, 1000
-plt.switch_backend("Agg")
-plt.rcParams.update({"font.size": 11, "axes.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False})
-plt.rcParams.update({"axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False})
-
-
-def save(figure: Figure, path: Path, dpi: int = 130) -> None:
-    """Writes a PNG in one step and closes the figure."""
-    with warnings.catch_warnings(action="ignore"):  # Of names in a script that the font lacks.
-        figure.savefig(buffer := io.BytesIO(), dpi=dpi, format="png", facecolor="white")
-    plt.close(figure)
-    write_whole(path, buffer.getvalue())
-
-
-def _short(name: str, longest: int = 8) -> str:
-    """The end of a class's name, which is where paths differ."""
-    return name if len(name) <= longest else f"…{name[1 - longest :]}"
+MOST_MAPPED = 1000
 
 
 def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
@@ -60,87 +37,6 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
         axes.yaxis.set_major_formatter(lambda value, _, factor=factor: f"{value * factor:g}")
         axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    return figure
-
-
-def draw_pairs(evaluation: Evaluation) -> Figure:
-    """Draws random pairs and the worst of each kind with distance, similarity, verdict; a dashed frame is wrong."""
-    scoring, digits, count = evaluation.scoring, evaluation.digits, evaluation.shown_pairs
-    pairs, scored = PairedDataset(digits, count, evaluation.seed), (evaluation.log_odds, digits.labels)
-    misses, alarms = (find_worst(*scored, scoring.log_odds_threshold, kind, PAIRS_IN_A_ROW) for kind in (True, False))
-    random_pairs = [pairs.indices(index)[:2] for index in range(count)]
-    sections = {
-        f"{count} random pairs, half of the same class, half of different ones": random_pairs,
-        "The worst misses, each image once: the same class, called different": misses,
-        "The worst false alarms, each image once: different classes, called the same": alarms,
-    }
-    sections = {title: pairs for title, pairs in sections.items() if pairs}
-    rows = [-(-len(pairs) // PAIRS_IN_A_ROW) for pairs in sections.values()]
-    heights = [1.95 * count + 0.4 for count in rows]
-    figure = plt.figure(figsize=(13, sum(heights) + 0.4), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.09)
-    figure.suptitle(f"Verdict 1 (the same) from similarity {scoring.threshold:.2f} on, else 0", weight="bold", size=14)
-    parts = np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights))
-    for part, count, (title, pairs) in zip(parts, rows, sections.items()):
-        part.suptitle(title, x=0.01, ha="left", size=13)
-        grid = part.subplots(count, PAIRS_IN_A_ROW, squeeze=False).ravel()
-        for axes, pair in zip(grid, pairs):
-            _draw_pair(axes, evaluation, *pair)
-        for axes in grid[len(pairs) :]:
-            axes.set_axis_off()
-    return figure
-
-
-def _draw_pair(axes: Axes, evaluation: Evaluation, a: int, b: int) -> None:
-    digits, scoring = evaluation.digits, evaluation.scoring
-    images, gap = digits.images[:, 0].numpy(), np.full((28, 2), 128, np.uint8)
-    axes.imshow(np.concatenate([images[a], gap, images[b]], 1), cmap="gray", vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[])
-    similarity = evaluation.log_odds[a, b].sigmoid().item()
-    distance = pairwise_distance(scoring.embeddings[[a]], scoring.embeddings[[b]]).item()
-    verdict = similarity >= scoring.threshold
-    right = verdict == bool(digits.labels[a] == digits.labels[b])
-    _frame(axes, right, thin=1)
-    names = [_short(digits.class_names[digits.labels[image]], 12) for image in (a, b)]
-    axes.set_title(" | ".join(names), size=13, pad=5)
-    told = f"verdict {int(verdict)}  {'✓ right' if right else '✗ WRONG'}"
-    measured = f"distance {distance:.2f}\nsimilarity {similarity:.3f}"
-    axes.set_xlabel(f"{measured}\n{told}", size=11, weight="normal" if right else "bold")
-
-
-def _frame(axes: Axes, right: bool, thin: float) -> None:
-    """Draws a thin solid frame for right, a thick dashed one for wrong, told apart without colour."""
-    axes.spines[:].set(visible=True, color=BLUE if right else ORANGE, linewidth=thin if right else 4)
-    axes.spines[:].set(linestyle="-" if right else (0, (2, 1)), capstyle="butt")
-
-
-def draw_matches(evaluation: Evaluation) -> Figure:
-    """Draws a query of each of at most ten classes beside a random reference of every class; frames the best."""
-    digits, random = evaluation.digits, np.random.default_rng(evaluation.seed)
-    names, members = digits.names, [members.numpy() for members in digits.members]
-    shown = np.sort(random.permutation(len(names))[:MOST_QUERIES])
-    queries = [random.choice(members[label]) for label in shown]
-    rows, columns = len(queries), len(names)
-    wide, high = 1.02 * (columns + 1.6), 1.33 * rows + 0.7
-    size = (max(wide, 8.6), high)  # The title is that wide.
-    edges = {"left": 0.1 / size[0], "right": (wide - 0.3) / size[0], "bottom": 0.3 / high, "top": 1 - 0.75 / high}
-    figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, gridspec_kw={**edges, "hspace": 0.3})
-    figure.suptitle("Queries against one random reference of every class: similarity, the best framed", weight="bold")
-    for axes, name in zip(grid[0], ["query", *names]):
-        axes.set_title(_short(name), size=11)
-    for line, query, own in zip(grid, queries, shown):
-        references = [random.choice(images[images != query]) for images in members]
-        scores = evaluation.log_odds[query, references].sigmoid().numpy()
-        best, right = int(scores.argmax()), int(scores.argmax()) == own
-        for axes, image in zip(line, [query, *references]):
-            axes.imshow(digits.images[image, 0].numpy(), cmap="gray", vmin=0, vmax=255)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(visible=image == query, color=GREY)
-        for axes, score in zip(line[1:], scores):
-            axes.set_xlabel(f"{score:.3f}", size=10)
-        line[0].set_xlabel(_short(names[own]), size=10, weight="bold")
-        _frame(line[best + 1], right, thin=4)
-        line[best + 1].set_xlabel(f"{scores[best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
     return figure
 
 
@@ -205,7 +101,7 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
     np.fill_diagonal(errors, 1 - called.diagonal() / (sizes * (sizes - 1)))
     side = max(6.4, 0.72 * classes + 1.6) if classes <= MOST_NUMBERED else 11
     figure, axes = plt.subplots(figsize=(side, side - 0.6), layout="constrained")
-    shades = PowerNorm(0.5, vmin=0, vmax=max(errors.max() * 1.5, 1e-6))
+    shades = PowerNorm(0.5, vmin=0, vmax=min(1, max(errors.max() * 1.5, 1e-6)))
     cells = axes.imshow(errors, cmap="Blues", norm=shades)
     for (row, column), error in np.ndenumerate(errors):
         if classes <= MOST_NUMBERED:
@@ -229,6 +125,7 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
     axes.grid(False)
     if classes > MOST_NUMBERED:
         axes.tick_params(axis="x", rotation=90)
+        axes.tick_params(labelsize=8)
         figure.colorbar(cells, shrink=0.6, format=PercentFormatter(1), label="share of wrong verdicts")
     return figure
 
@@ -247,8 +144,10 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
     span = np.ptp(points, 0)
     for number, (name, members) in enumerate(zip(digits.names, digits.members)):
         own, colour = points[members.numpy()], colours(number)
-        for x, y in own:
-            axes.text(x, y, _short(name), color=colour, size=8, ha="center", va="center", alpha=0.8)
+        if len(digits.classes) > MOST_NUMBERED:
+            axes.plot(*own.T, ".", color=colour)
+        for x, y in own if len(digits.classes) <= MOST_NUMBERED else ():
+            axes.text(x, y, short_name(name), color=colour, size=8, ha="center", va="center", alpha=0.8)
         (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span
         typical = members[((own - (x, middle)) ** 2).sum(1).argmin()]
         y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # Beside its class, not on it.
@@ -257,7 +156,12 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
         axes.add_patch(plt.Rectangle((x - dx, y - dy), 2 * dx, 2 * dy, fill=False, edgecolor=colour, lw=2, zorder=4))
     (left, low), (right, high) = points.min(0) - 0.04 * span, points.max(0) + (0.04, 0.1) * span
     axes.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
-    axes.set_title(f"Embeddings of {len(points):,} images, flattened by t-SNE\neach name is an image, of that class")
+    told = (
+        "name is an image, of that"
+        if len(digits.classes) <= MOST_NUMBERED
+        else "dot is an image, framed is a typical one of its"
+    )
+    axes.set_title(f"Embeddings of {len(points):,} images, flattened by t-SNE\neach {told} class")
     axes.spines[:].set_visible(False)
     return figure
 
@@ -265,6 +169,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
 FIGURES = {
     "Siamese_test": draw_pairs,
     "match": draw_matches,
+    "one_shot": draw_one_shot,
     "roc": plot_roc,
     "reliability": plot_reliability,
     "digit_pairs": plot_digit_pairs,
@@ -273,6 +178,7 @@ FIGURES = {
 
 
 def draw_figures(evaluation: Evaluation, out: Path) -> None:
-    """Writes every figure of FIGURES as `out`/NAME.png."""
+    """Writes every figure of FIGURES as `out`/NAME.png; there is none of what was not measured."""
     for name, draw in tqdm(FIGURES.items(), desc="figures", unit="figure", leave=False, disable=None):
-        save(draw(evaluation), out / f"{name}.png")
+        if figure := draw(evaluation):
+            save(figure, out / f"{name}.png")
