@@ -1,9 +1,9 @@
-"""Match accuracy on digits drawn with a pen: other people, another instrument, weights that saw MNIST only.
+"""Match accuracy on digits drawn with a pen: other people, another instrument.
 
-python -m benchmarks.drawings pendigits-orig.tra runs/default
+python -m benchmarks.drawings runs/default --writers all
 
-FILE is UCI's "Pen-Based Recognition of Handwritten Digits" (Alpaydin and Alimoglu 1998), UNIPEN text. Each digit is
-drawn at random size and place on a canvas of 280 pixels, with every brush, and matched with 20 references a class.
+The strokes come with the package, of 30 writers; 25 to 30 are the test split of --dataset pens. Each digit is drawn at
+random size and place on a canvas of 280 pixels, with every brush, and matched with 20 references a class.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits, prepare_drawing
 from siamese_mnist.errors import run_script
+from siamese_mnist.handwriting import Strokes, pen_strokes
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import FOLDER, WEIGHTS, as_path, script_parser
+from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
 from siamese_mnist.runs import evaluation_folder, find_weights
 
 CANVAS = 280  # pixels a side
@@ -26,14 +27,13 @@ SHORTEST = 80  # of a digit's longer side, without the brush
 BRUSHES = (6, 10, 14, 20, 25, 30)
 REFERENCE_SETS = 10  # the accuracy is their mean
 WORST = 40
-Strokes = list[np.ndarray]  # (points, 2) of x and y, y growing downwards
 
 
 def main() -> None:
     args = parse_arguments()
     weights = find_weights(args.weights)
     matcher = Matcher(SiameseNetwork.from_pretrained(weights), load_digits("bundled", split="test"))
-    drawn = read_unipen(args.file)
+    drawn = pen_strokes(None if args.writers == "all" else args.writers)
     order = np.random.default_rng(0).permutation(len(drawn))[: args.digits]
     labels = torch.tensor([drawn[i][0] for i in order])
     print(f"{weights}: {len(labels):,} digits; mean of {REFERENCE_SETS} random sets of references\n")
@@ -72,28 +72,6 @@ def prepare(drawing: Image.Image) -> Tensor:
         return torch.zeros(1, 1, 28, 28)
 
 
-def read_unipen(path: str) -> list[tuple[int, Strokes]]:
-    """The label and strokes of each digit in a file. InputError if it has none."""
-    digits: list[tuple[int, Strokes]] = []
-    points: list[list[str]] | None = None
-    try:
-        for line in Path(path).read_text().splitlines():
-            if line.startswith(".SEGMENT DIGIT"):
-                digits.append((int(line.split('"')[1]), []))
-            elif line.startswith(".PEN_DOWN"):
-                points = []
-            elif line.startswith(".PEN_UP") and points is not None:
-                digits[-1][1].append(np.array(points, float) * (1, -1))
-                points = None
-            elif points is not None and line.strip():
-                points.append(line.split())
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path}: no UNIPEN text of pen strokes ({error}); name pendigits-orig.tra") from error
-    if not digits:
-        raise InputError(f"{path}: holds no line .SEGMENT DIGIT; name pendigits-orig.tra")
-    return digits
-
-
 def draw(strokes: Strokes, brush: int, random: np.random.Generator) -> Image.Image:
     """The digit in black on white, of random size and place, with a round brush."""
     points = np.concatenate(strokes)
@@ -130,10 +108,11 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
 
 def parse_arguments() -> argparse.Namespace:
     arguments = script_parser(__doc__)
-    arguments.add_argument("file", type=as_path, metavar="FILE", help="pendigits-orig.tra")
     arguments.add_argument(
         "weights", nargs="?", **WEIGHTS, help="a run or a folder of weights (default: the newest run)"
     )
+    whose = "whose digits: writers 25 to 30 (test), 23 and 24 (val), or all 30 (default: test)"
+    arguments.add_argument("--writers", choices=("test", "val", "all"), default="test", help=whose)
     arguments.add_argument("--digits", type=int, metavar="N", help="draw this many digits (default: all)")
     arguments.add_argument("--out", **FOLDER, help="where to write drawings.png (default: the run's folder)")
     return arguments.parse_args()

@@ -81,7 +81,7 @@ def load_digits(
     classes: str | Sequence[str | int] | None = None,
     transposed: bool = False,
 ) -> Digits:
-    """One split of "bundled", "mnist", "csv" or "folder" digits (see README), or a class-balanced subset of it.
+    """One split of a row of SOURCES, such as "bundled" (see docs/data.md), or a class-balanced subset of it.
 
     `fraction` is in (0, 1]; `classes` is "0-7", "8,9", or a list of class names; `transposed` images, as EMNIST's, are
     turned. Other greys than white on black are put right, with a warning. InputError says what cannot be read."""

@@ -44,7 +44,7 @@ def list_folder(root: Path) -> Listing:
         note(f"{root}: {told}")
 
     def load(index: np.ndarray) -> np.ndarray:
-        fitted = [_read_image(paths[i]) for i in tqdm(index, desc="images", unit="image", disable=None)]
+        fitted = [read_image(paths[i]) for i in tqdm(index, desc="images", unit="image", disable=None)]
         in_boxes = sum(len(each) > 1 for each in fitted) >= MOSTLY * len(fitted)
         if in_boxes:
             note(f"{root}: the boxes round nearly all images are left out")
@@ -116,7 +116,8 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _read_image(path: Path) -> list[np.ndarray]:
+def read_image(path: Path) -> list[np.ndarray]:
+    """An image file as `fit_image` returns it. InputError names it if it cannot be read."""
     try:
         return fit_image(open_image(path))
     except InputError as error:

@@ -2,15 +2,13 @@
 
 import gzip
 import os
-import tempfile
 import zlib
-from http.client import HTTPException
 from pathlib import Path
-from textwrap import shorten
 
 import numpy as np
 
-from siamese_mnist.errors import WAYS_OUT, InputError
+from siamese_mnist.download import downloaded
+from siamese_mnist.errors import InputError
 
 LAYOUTS = (Path("MNIST", "raw"), Path("raw"), Path())  # torchvision's, as seen from above it and in it; flat.
 MOST_BYTES = 2**31  # A damaged or hostile archive may unpack to any size.
@@ -71,17 +69,9 @@ def _download(root: Path) -> None:
     from torchvision.datasets import MNIST  # The import takes seconds.
 
     raw = root / LAYOUTS[0]
-    there = next(folder for folder in (root, *root.absolute().parents) if folder.is_dir())
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=there) as part:
-        try:
-            MNIST(part, download=True)
-        except (RuntimeError, OSError, EOFError, HTTPException) as error:
-            if getattr(error, "errno", None) in WAYS_OUT:
-                raise
-            reason = shorten(str(error), 120, placeholder=" …")
-            names = "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same of t10k, or their .gz"
-            way_out = f"put {names} there, connect to the internet, or use --dataset bundled"
-            raise InputError(f"MNIST is not in {root} and could not be downloaded ({reason}); {way_out}") from error
+    names = "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same of t10k, or their .gz"
+    way_out = f"put {names} there, connect to the internet, or use --dataset bundled"
+    with downloaded(root, "MNIST", lambda part: MNIST(part, download=True), way_out) as part:
         raw.mkdir(parents=True, exist_ok=True)
         for path in Path(part, *LAYOUTS[0].parts).glob("*-ubyte"):
             os.replace(path, raw / path.name)

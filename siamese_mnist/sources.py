@@ -16,8 +16,10 @@ from torch import Tensor
 
 from siamese_mnist.errors import InputError
 from siamese_mnist.folders import list_folder
+from siamese_mnist.handwriting import read_pens, read_symbols
 from siamese_mnist.idx import read_idx
 from siamese_mnist.listing import DIGIT_NAMES, SPLITS, Arrays, Listing, list_arrays
+from siamese_mnist.omniglot import read_omniglot
 from siamese_mnist.tables import list_csv
 
 MNIST_VALIDATION = 6000  # The first so many training images.
@@ -76,4 +78,7 @@ SOURCES = {
     "mnist": Source(read_mnist, {"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled", list=list_mnist),
     "csv": Source(lambda root, split: list_csv(root).read(split), ANY | {"test": FIRST | LAST | TEST}, list=list_csv),
     "folder": Source(lambda root, split: list_folder(root).read(split), {}, list=list_folder),
+    "symbols": Source(lambda root, split: read_symbols(split), {}, needs_root=False),
+    "pens": Source(lambda root, split: read_pens(split), {}, needs_root=False),
+    "omniglot": Source(read_omniglot, {}),
 }

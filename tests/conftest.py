@@ -1,13 +1,16 @@
 """Real digits for every test: the bundled ones always, full MNIST where SIAMESE_MNIST_DATA names it."""
 
+import http.server
 import io
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -191,6 +194,23 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """The address at which a folder's files can be downloaded, on loopback."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 def write_idx(path, array, magic):

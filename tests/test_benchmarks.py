@@ -9,27 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from benchmarks import drawings, robustness, strangers
-from siamese_mnist import InputError
+from siamese_mnist import InputError, handwriting
 from siamese_mnist.matching import Matcher
-
-UNIPEN = """.COMMENT a seven of two strokes, y growing upwards
-.SEGMENT DIGIT 0 ? "7"
-.PEN_DOWN
-100 300
-200 300
-150 100
-.PEN_UP
-.DT 100
-.PEN_DOWN
- 120 200
- 180 200
-.PEN_UP
-.SEGMENT DIGIT 1 ? "1"
-.PEN_DOWN
-50 300
-50 100
-.PEN_UP
-"""
 
 
 @pytest.fixture
@@ -67,12 +48,10 @@ def test_robustness_compares_no_image_with_itself(some):
     assert match < 0.15
 
 
-def test_pen_strokes_are_read_and_drawn_upright(tmp_path):
-    (tmp_path / "digits").write_text(UNIPEN)
-    (seven, strokes), (one, line) = drawings.read_unipen(str(tmp_path / "digits"))
-    assert (seven, one, len(strokes), len(line)) == (7, 1, 2, 1)
+def test_pen_strokes_are_drawn_upright():
+    seven = [np.array([[100, 0], [200, 0], [150, 200]]), np.array([[120, 100], [180, 100]])]
     for brush in (6, 30):
-        image = drawings.draw(strokes, brush, np.random.default_rng(brush))
+        image = drawings.draw(seven, brush, np.random.default_rng(brush))
         ink = np.asarray(image) < 128
         rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
         assert rows[-1] - rows[0] >= drawings.SHORTEST
@@ -81,11 +60,18 @@ def test_pen_strokes_are_read_and_drawn_upright(tmp_path):
         assert ink[rows[0] + brush // 2].sum() > 2 * ink[rows[-1] - brush // 2].sum()  # the bar is above
 
 
-@pytest.mark.parametrize("text", ["", "no strokes", UNIPEN.replace("120 200", "120 x")])
-def test_a_file_without_pen_strokes_is_named(tmp_path, text):
-    (tmp_path / "digits").write_text(text)
-    with pytest.raises(InputError, match="digits"):
-        drawings.read_unipen(str(tmp_path / "digits"))
+def test_drawings_are_of_the_writers_asked_for(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(
+        "sys.argv", ["drawings", "weights", "--writers", "val", "--digits", "20", "--out", str(tmp_path)]
+    )
+    asked = []
+    monkeypatch.setattr(drawings, "pen_strokes", lambda split: asked.append(split) or handwriting.pen_strokes(split))
+    drawings.main()
+    assert asked == ["val"]
+    rows = [line for line in capsys.readouterr().out.splitlines() if "px" in line]
+    assert len(rows) == len(drawings.BRUSHES)
+    assert all(float(line.split("%")[0].split()[-1]) > 80 for line in rows)
+    assert (tmp_path / "drawings.png").stat().st_size > 10_000
 
 
 def test_a_folder_of_strangers_is_its_images_on_which_something_is_drawn(tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import demo
-from benchmarks.drawings import read_unipen
+from benchmarks.pack import read_unipen
 from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.errors import InputNote
 from siamese_mnist.images import open_image
@@ -204,6 +204,6 @@ def test_json_of_other_values(folders, short_run, name):
 def test_pen_strokes(folders, tmp_path):
     (tmp_path / "pens").mkdir()
     strokes = "".join(f".PEN_DOWN\n {x} 300\n 200 {x}\n.PEN_UP\n" for x in (100, 200))
-    text = "".join(f'.SEGMENT DIGIT 0 ? "{digit}"\n{strokes}' for digit in range(10))
+    text = "".join(f'.SEGMENT DIGIT 0 ? "{digit}"\n.COMMENT {digit} 1 0\n{strokes}' for digit in range(10))
     (tmp_path / "pens" / "digits").write_text(text)
     try_mutants(folders, tmp_path / "pens", "digits", lambda folder: read_unipen(str(folder / "digits")))

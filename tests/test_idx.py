@@ -2,13 +2,11 @@
 
 import gzip
 import hashlib
-import http.server
-import threading
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_idx
+from conftest import serve, write_idx
 
 from siamese_mnist import InputError, load_digits
 from siamese_mnist.listing import SPLITS
@@ -66,16 +64,8 @@ def test_download_is_whole_or_nothing(small_mnist, tmp_path_factory, monkeypatch
             (served / f"{path.name}.gz").write_bytes(packed)
         resources.append((f"{path.name}.gz", hashlib.md5(packed).hexdigest()))
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(served))
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    with serve(served) as address:
+        monkeypatch.setattr(MNIST, "mirrors", [address])
         monkeypatch.setattr(MNIST, "resources", resources)
         if works:
             assert len(load_digits("mnist", split="test", root=root)) == 500
@@ -84,7 +74,6 @@ def test_download_is_whole_or_nothing(small_mnist, tmp_path_factory, monkeypatch
             with pytest.raises(InputError, match="bundled"):
                 load_digits("mnist", split="test", root=root)
             assert not [path for path in root.rglob("*") if path.is_file() or path.name.startswith(".")]
-        server.shutdown()
 
 
 LAYOUTS = {

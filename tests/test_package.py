@@ -77,6 +77,15 @@ def test_the_wheel_brings_what_the_page_is_made_of(installed, tmp_path):
     assert int(run_elsewhere(installed, tmp_path, code)[0]) > 1000
 
 
+def test_the_wheel_brings_the_handwriting_and_its_licences(installed, tmp_path):
+    code = (
+        "from siamese_mnist import handwriting, load_digits;"
+        "print(*(len(load_digits(name, split='val')) for name in ('symbols', 'pens')));"
+        "print(handwriting.OMNIGLOT.with_name('LICENSES.md').is_file())"
+    )
+    assert run_elsewhere(installed, tmp_path, code) == ["480", "500", "True"]
+
+
 def test_the_network_alone_wants_no_gradio(installed, tmp_path):
     code = (
         "import sys; sys.modules['gradio'] = None; import siamese_mnist, siamese_mnist.evaluation, siamese_mnist.runs"
