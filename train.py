@@ -47,6 +47,7 @@ def main() -> None:
     subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
     training = load_digits(options.dataset, split="train", **source, **subset)
     validation = load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
+    never_trained_on = load_digits("symbols", split="val") if "symbols" in options.joined else None
     images_read = images_fingerprint(training, validation)
     run.begin(training)
 
@@ -101,7 +102,7 @@ def main() -> None:
             if not math.isfinite(total):
                 raise InputError(f"--lr {options.lr:g} is too high: the loss is {total} in epoch {epoch + 1}; lower it")
 
-            metrics = calibrate(average.module, validation)
+            metrics = calibrate(average.module, validation, never_trained_on)
             average.module.training_facts["validation_eer"] = metrics["eer"]
             row = {"epoch": epoch + 1, "loss": total / len(batches)} | {f"val_{k}": v for k, v in metrics.items()}
             history.append(row | {"seconds": time.perf_counter() - started})

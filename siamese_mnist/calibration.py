@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,11 +22,16 @@ MOST_FITTED_SCORES = 300_000  # For each kind of pair; the fit of more would not
 
 
 @torch.no_grad()
-def calibrate(model: SiameseNetwork, validation: Digits) -> dict[str, float]:
-    """Sets calibration and thresholds from validation digits and scribbles; returns metrics of the pairs of digits."""
+def calibrate(model: SiameseNetwork, validation: Digits, symbols: Digits | None = None) -> dict[str, float]:
+    """Sets calibration and thresholds from validation digits, symbols never trained on, if they shall be compared, too,
+    and scribbles; returns metrics of the pairs of digits."""
     matcher = Matcher(model, validation)
     raw_scores = model.raw_scores(matcher.embeddings, matcher.embeddings).cpu()
-    model.calibration, model.threshold, measured = fit(raw_scores, validation.labels)
+    scored = [(raw_scores, validation.labels)]
+    if symbols is not None:
+        embeddings = model.encode_all(symbols.images)
+        scored.append((model.raw_scores(embeddings, embeddings).cpu(), symbols.labels))
+    model.calibration, model.threshold, measured = fit(*scored)
     scale, offset = model.calibration
     strangers = model.logits(model.encode_all(_scribbles()), matcher.embeddings).cpu()
     model.rejection_threshold = fit_rejection(matcher, raw_scores * scale + offset, strangers)
@@ -38,15 +44,26 @@ def _scribbles() -> Tensor:
     return scribbles(FITTED_SCRIBBLES, torch.Generator().manual_seed(0))
 
 
-def fit(raw_scores: Tensor, labels: Tensor) -> tuple[tuple[float, float], float, dict[str, float]]:
-    """Returns calibration, similarity at the equal error rate, and metrics of raw scores (N, N), labels (N,)."""
-    positives, negatives = (np.sort(raw_scores[mask].numpy()) for mask in pair_masks(labels))
-    scale, offset = fit_calibration(positives, negatives)
-    eer, at = metrics.equal_error(positives, negatives)
-    error = math.sqrt(eer * (1 - eer) / len(labels))  # Of images, as all pairs of an odd one go wrong.
+def fit(*scored: tuple[Tensor, Tensor]) -> tuple[tuple[float, float], float, dict[str, float]]:
+    """Returns calibration, similarity at the equal error rate, and metrics of raw scores (N, N), labels (N,).
+
+    Of several sets of images, each weighs the same in calibration and threshold; the metrics are those of the first."""
+    sets = [[np.sort(scores[mask].numpy()) for mask in pair_masks(labels)] for scores, labels in scored]
+    positives, negatives = sets[0]
+    pooled = [_pool(kinds) for kinds in zip(*sets)]
+    scale, offset = fit_calibration(*pooled)
+    at = metrics.equal_error(*pooled)[1]
+    eer = metrics.equal_error(positives, negatives)[0]
+    error = math.sqrt(eer * (1 - eer) / len(scored[0][1]))  # Of images, as all pairs of an odd one go wrong.
     balanced = 1 - sum(metrics.error_rates(positives, negatives, at)) / 2
     measured = {"eer": eer, "eer_error": error, "auc": metrics.auc(positives, negatives), "balanced_accuracy": balanced}
     return (scale, offset), torch.tensor(at * scale + offset).sigmoid().item(), measured
+
+
+def _pool(lists: Sequence[np.ndarray]) -> np.ndarray:
+    """One sorted list of sorted ones, of the longer of which every n-th is taken, so that all weigh about the same."""
+    shortest = min(map(len, lists))
+    return np.sort(np.concatenate([scores[:: len(scores) // shortest] for scores in lists]))
 
 
 def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:

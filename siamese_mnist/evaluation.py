@@ -58,7 +58,7 @@ def evaluate_network(model: SiameseNetwork, digits: Digits, validation: Digits, 
 
     Of classes of which it has seen none, one-shot tasks are measured, too."""
     tasks = {} if set(digits.names) & set(model.classes) else one_shot.draw_tasks(digits, seed)
-    (scale, offset), threshold, _ = fit(_cosine(*[validation.images.flatten(1)] * 2), validation.labels)
+    (scale, offset), threshold, _ = fit((_cosine(*[validation.images.flatten(1)] * 2), validation.labels))
     torch.manual_seed(seed)
     untrained = SiameseNetwork(model.encoder_name, model.head_name).to(model.device)
     calibrate(untrained, validation)
