@@ -51,7 +51,7 @@ def test_calibration_of_scores_that_are_all_the_same_says_even_odds():
 
 
 def test_what_is_fitted_are_metrics_of_pairs_without_the_images_themselves(scored):
-    (scale, offset), threshold, measured = fit(torch.from_numpy(scored.matrix), scored.labels)
+    (scale, offset), threshold, measured = fit((torch.from_numpy(scored.matrix), scored.labels))
     assert (scale, offset) == fit_calibration(*scored.kinds)
     eer, at = metrics.equal_error(*scored.kinds)
     assert threshold == pytest.approx(1 / (1 + math.exp(-(scale * at + offset))))
@@ -60,6 +60,20 @@ def test_what_is_fitted_are_metrics_of_pairs_without_the_images_themselves(score
     assert measured["eer_error"] == pytest.approx(math.sqrt(eer * (1 - eer) / len(scored.labels)))
     assert measured["auc"] == metrics.auc(*scored.kinds)
     assert measured["balanced_accuracy"] == pytest.approx(1 - (misses + alarms) / 2)
+
+
+def test_of_two_sets_each_weighs_the_same_whatever_its_size(scored):
+    """A set of thirty times fewer pairs, with scores 4 higher, moves the threshold half-way; the metrics stay."""
+    matrix, few = torch.from_numpy(scored.matrix), slice(0, 300, 5)
+    alone = fit((matrix, scored.labels))
+    shifted = matrix[few, few] + 4, scored.labels[few]
+    (scale, offset), threshold, measured = fit((matrix, scored.labels), shifted)
+    (scale_alone, offset_alone), threshold_alone, measured_alone = alone
+    at, at_alone = (torch.tensor(t).logit().item() for t in (threshold, threshold_alone))
+    moved = (at - offset) / scale - (at_alone - offset_alone) / scale_alone
+    assert 1 < moved < 3
+    assert measured["eer"] == measured_alone["eer"]
+    assert measured["balanced_accuracy"] < measured_alone["balanced_accuracy"]
 
 
 def test_calibrate_leaves_a_network_whose_similarity_is_a_probability(network, train_digits):
@@ -87,6 +101,7 @@ def test_neither_an_earlier_calibration_nor_the_unit_of_the_head_matters(release
         with torch.no_grad():
             network.head.output.weight.mul_(5)
             network.head.output.bias.mul_(5).add_(3)
+            network.head.log_scale.add_(math.log(5))
     assert found[1] == pytest.approx(found[0], rel=1e-3)
 
 

@@ -64,11 +64,11 @@ def test_what_is_no_tensor_is_refused(network, test_digits):
 
 def test_blank_images_no_images_and_those_of_the_training_are_taken(network, train_digits):
     for kind in (torch.uint8, torch.float32, torch.bool):
-        assert embed(network, torch.zeros(2, 1, 28, 28, dtype=kind)).shape == (2, 64)
-        assert embed(network, torch.zeros(0, 1, 28, 28, dtype=kind)).shape == (0, 64)
+        assert embed(network, torch.zeros(2, 1, 28, 28, dtype=kind)).shape == (2, 128)
+        assert embed(network, torch.zeros(0, 1, 28, 28, dtype=kind)).shape == (0, 128)
     changed = augment(train_digits.images[::4] / 255, torch.Generator().manual_seed(0))
-    assert embed(network, changed).shape == (1000, 64)
-    assert embed(network, changed * 1.0005).shape == (1000, 64)  # interpolation may leave the range by as much
+    assert embed(network, changed).shape == (1000, 128)
+    assert embed(network, changed * 1.0005).shape == (1000, 128)  # interpolation may leave the range by as much
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])

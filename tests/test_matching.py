@@ -28,10 +28,11 @@ def test_an_odd_reference_does_not_hold_the_others_down(matcher, references):
     own, odd = matcher.digits.labels[:, None], references.clone()
     odd[:, 0] = references[:, 0].roll(5)  # a 2 among the sevens
     pure, held_down = (matcher.scores(matcher.embeddings, each).gather(1, own) for each in (references, odd))
-    surest = pure > 0.99
+    surest = pure > 0.9
     assert surest.sum() > 200
     assert (held_down <= pure)[surest].all()
-    assert (1 - held_down[surest]).median() < 0.02  # the mean of the similarities would lose 1/20
+    lost = (pure - held_down)[surest]
+    assert lost.median() < 0.05 * pure[surest].median()  # the mean of the similarities would lose 1/20
 
 
 def test_references_are_drawn(matcher, references):
@@ -49,19 +50,22 @@ def test_a_class_wins_from_the_rejection_threshold(matcher, references, monkeypa
     assert matcher.match(embedding, references, {}).winner is None
 
 
-def test_a_symbol_wins_if_nearer_than_the_classes_and_called_the_same(matcher, references, monkeypatch):
+def test_a_symbol_s_score_is_the_similarity_at_the_mean_log_odds_of_its_examples(matcher, references, monkeypatch):
     embedding = matcher.model.encode_all(prepare_drawing(draw(place(5, 180, 60, 40), 16)))
     alone = matcher.match(embedding, references, {})
-    image = torch.zeros(1, 1, 28, 28)
-    far, near = Symbol(image, embedding + 1000), Symbol(image, embedding + 1e-3)
-    found = matcher.match(embedding, references, {"far": far})
-    assert found.winner == "5"
-    assert found.scores == pytest.approx({**alone.scores, "far": 0}, abs=1e-3)
-    found = matcher.match(embedding, references, {"far": far, "near": near})
-    assert found.winner == "near"
-    assert found.scores == pytest.approx({**dict.fromkeys(alone.scores, 0), "far": 0, "near": 1}, abs=1e-3)
-    monkeypatch.setattr(matcher.model, "threshold", 1.1)
-    assert matcher.match(embedding, references, {"near": near}).winner is None
+    examples = matcher.embeddings[references[7, :3]]  # sevens
+    taught = {
+        "sevens": Symbol(torch.zeros(3, 1, 28, 28), examples),
+        "itself": Symbol(torch.zeros(1, 1, 28, 28), embedding),
+    }
+    found = matcher.match(embedding, references, taught)
+    assert {name: found.scores[name] for name in alone.scores} == alone.scores  # what is taught changes no class
+    mean = matcher.model.logits(embedding, examples).mean().item()
+    assert found.scores["sevens"] == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-5)
+    assert found.winner == "itself"
+    assert matcher.match(embedding, references, {"sevens": taught["sevens"]}).winner == "5"
+    monkeypatch.setattr(matcher.model, "threshold", found.scores["itself"] + 1e-4)
+    assert matcher.match(embedding, references, taught).winner is None
 
 
 @pytest.mark.parametrize("name", SYMBOLS)
@@ -105,7 +109,18 @@ def test_matching_loads_nothing_that_measures_plots_or_serves():
     loaded = modules_loaded_by("siamese_mnist.matching")
     assert "siamese_mnist.matching" in loaded
     own = {name.split(".", 1)[1] for name in loaded if name.startswith("siamese_mnist.")}
-    readers = {"folders", "idx", "images", "listing", "paper", "sources", "tables"}
-    known = {"data", "device", "drawing", "encoders", "errors", "files", "heads", "matching", "model", "pairs"}
+    readers = {
+        "download",
+        "folders",
+        "handwriting",
+        "idx",
+        "images",
+        "listing",
+        "omniglot",
+        "paper",
+        "sources",
+        "tables",
+    }
+    known = {"data", "device", "drawing", "encoders", "errors", "files", "heads", "matching", "model", "pairs", "pen"}
     assert own <= known | readers
     assert not {"matplotlib", "sklearn", "gradio", "pandas", "torchvision"} & loaded

@@ -33,14 +33,18 @@ def test_forward_gives_the_logits_of_each_pair(encoder, head, test_digits):
 
 
 def test_mlp_head_is_the_mlp_that_it_claims_to_be(network):
-    """Enumerated pair by pair from [(a-b)²; a⊙b], with weights that the matrix product implies."""
+    """Enumerated pair by pair from the cosine and [(a-b)²; a⊙b], with weights that the matrix product implies."""
     torch.manual_seed(2)
-    a, b, head = torch.randn(5, 64), torch.randn(4, 64), network.head
+    a, b, head = torch.randn(5, 128), torch.randn(4, 128), network.head
+    whole = head(a, b)
+    assert torch.allclose(head(3 * a, 0.2 * b), whole, atol=1e-4)  # lengths do not count
+    a, b = (each * (128**0.5 / each.norm(dim=1, keepdim=True)) for each in (a, b))
     on_product = head.product.weight + 2 * head.square.weight  # (a-b)² holds -2ab
     for i, j in itertools.product(range(5), range(4)):
         hidden = head.square.weight @ (a[i] - b[j]) ** 2 + on_product @ (a[i] * b[j]) + head.square.bias
-        expected = head.output(hidden.relu())
-        assert torch.allclose(head(a, b)[i, j], expected, atol=1e-4)
+        cosine = torch.cosine_similarity(a[i], b[j], dim=0)
+        expected = head.output(hidden.relu()) + 128 * head.log_scale.exp() * cosine
+        assert torch.allclose(whole[i, j], expected, atol=1e-4)
 
 
 def test_distances_are_euclidean():
@@ -99,8 +103,8 @@ def test_images_of_another_shape_are_refused(network, shape):
 
 
 def test_encoders_have_the_published_layers():
-    convolutions = {"conv4": [(1, 24), (24, 48), (48, 96), (96, 512)], "conv2": [(1, 8), (8, 16)]}
-    linears = {"conv4": [(512, 64)], "conv2": [(144, 64), (64, 32), (32, 10)]}
+    convolutions = {"conv4": [(1, 32), (32, 64), (64, 128), (128, 512)], "conv2": [(1, 8), (8, 16)]}
+    linears = {"conv4": [(512, 128)], "conv2": [(144, 64), (64, 32), (32, 10)]}
     for name in ("conv4", "conv2"):
         layers = list(ENCODERS[name].build())
         found = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
