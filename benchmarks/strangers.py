@@ -5,7 +5,8 @@ python -m benchmarks.strangers FOLDER --weights runs/default --dataset mnist --d
 
 FOLDER holds images of anything but digits, in sub-folders or not. Strangers of four kinds, none of them made as the
 scribbles on which the rejection threshold is fitted, are measured always. An image is prepared as a drawing; its score
-is the best similarity to 20 references of a class, and below the weights' rejection threshold it is refused.
+is the best similarity to 20 references of a class, and below the weights' rejection threshold it is refused. By
+themselves stand the characters of two scripts, Sanskrit and Tagalog, some of which look like a digit (Tagalog has a 3).
 """
 
 import argparse
@@ -32,7 +33,7 @@ REFERENCE_SETS = 10
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhkmnprtuvwxy&@?%$"  # those that are no digit in some hand
 FONTS = ("DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf", "DejaVuSerif-Italic.ttf")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-DIGITS = "digits"
+DIGITS, CHARACTERS = "digits", "characters"
 
 
 def main() -> None:
@@ -53,12 +54,15 @@ def main() -> None:
         kind: best_scores(matcher, matcher.model.encode_all(prepare(images, kind)), sets).flatten()
         for kind, images in kinds.items()
     }
+    characters = load_digits("symbols", split="test").images
+    scores_of_all = scores | {"all": torch.cat(list(scores.values()))}
+    scores[CHARACTERS] = best_scores(matcher, matcher.model.encode_all(characters), sets).flatten()
     known = digit_scores(matcher, digits.images, sets, args.dataset == "bundled")
     refused = (known < model.rejection_threshold).float().mean()
     print(f"{weights}: {len(digits):,} {args.dataset} digits, of which ", end="")
     print(f"{refused:.2%} score below {model.rejection_threshold:.3f}\n")
     print(f"{'strangers':16}{'images':>8}{'AUROC':>10}{'taken for a digit':>20}")
-    for kind, theirs in (scores | {"all": torch.cat(list(scores.values()))}).items():
+    for kind, theirs in (scores_of_all | {CHARACTERS: scores[CHARACTERS]}).items():
         area = metrics.auc(*(np.sort(part.double().numpy()) for part in (known, theirs)))
         taken = (theirs >= model.rejection_threshold).float().mean()
         print(f"{kind:16}{len(theirs) // REFERENCE_SETS:8,}{area:10.4f}{taken:20.2%}")

@@ -12,13 +12,15 @@ CANDIDATES = 50  # References are drawn from so many images of each class.
 
 
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
-    """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's."""
+    """Returns test images of the weights' classes: bundled, or where those are not MNIST's digits, the training's; or
+    images that were trained on, where the test split is of other classes."""
     facts = model.training_facts
     trained = facts.get("dataset", "bundled")
     digits = set(model.classes) <= set(DIGIT_NAMES) and find_source(trained).mnist_parts
     dataset, chosen = choose_data(args, "bundled" if digits else trained, facts)
     try:
-        return load_digits(dataset, split="test", classes=model.classes, **chosen).at_most(CANDIDATES)
+        split = "train" if find_source(dataset).other_classes else "test"
+        return load_digits(dataset, split=split, classes=model.classes, **chosen).at_most(CANDIDATES)
     except InputError as error:
         way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
         raise InputError(f"{error}{way_out}") from error

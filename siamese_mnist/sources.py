@@ -68,6 +68,7 @@ class Source(NamedTuple):
     mnist_parts: dict[str, frozenset[str]]  # The parts its images may be of, by split.
     needs_root: bool = True
     stand_in: str | None = None  # evaluate.py takes it where this one cannot be read.
+    other_classes: bool = False  # Its splits hold other classes each.
     list: Callable[[Path], Listing | None] = lambda root: None  # Of images to which people add, and take from.
 
 
@@ -78,7 +79,7 @@ SOURCES = {
     "mnist": Source(read_mnist, {"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled", list=list_mnist),
     "csv": Source(lambda root, split: list_csv(root).read(split), ANY | {"test": FIRST | LAST | TEST}, list=list_csv),
     "folder": Source(lambda root, split: list_folder(root).read(split), {}, list=list_folder),
-    "symbols": Source(lambda root, split: read_symbols(split), {}, needs_root=False),
+    "symbols": Source(lambda root, split: read_symbols(split), {}, needs_root=False, other_classes=True),
     "pens": Source(lambda root, split: read_pens(split), {}, needs_root=False),
-    "omniglot": Source(read_omniglot, {}),
+    "omniglot": Source(read_omniglot, {}, other_classes=True),
 }

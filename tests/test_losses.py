@@ -1,4 +1,6 @@
+import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +23,30 @@ def enumerate_pairs(labels):
     for i in range(len(labels)):
         for j in range(i):
             yield i, j, bool(labels[i] == labels[j])
+
+
+def test_match_is_the_mean_over_ordered_positive_pairs_against_all_negatives_of_the_anchor(batch):
+    embeddings, labels = batch
+    model = SimpleNamespace(raw_scores=lambda a, b: a @ b.T)
+    terms, scores = [], (embeddings @ embeddings.T).tolist()
+    for i, j in itertools.permutations(range(len(labels)), 2):
+        if labels[i] == labels[j]:
+            negatives = [scores[i][k] for k in range(len(labels)) if labels[k] != labels[i]]
+            terms.append(math.log1p(sum(math.exp(each - scores[i][j]) for each in negatives)))
+    assert losses.match(model, embeddings, labels).item() == pytest.approx(sum(terms) / len(terms), rel=1e-4)
+
+
+def test_what_symbols_add_weighs_them_apart_from_the_digits(batch):
+    embeddings, labels = batch
+    model = SimpleNamespace(raw_scores=lambda a, b: a @ b.T)
+    symbols, own = -embeddings[2:8], torch.tensor([0, 0, 1, 1, 2, 2])
+    joined, theirs = torch.cat([embeddings, symbols]), torch.cat([labels, own])
+    unlike = sum(math.log1p(math.exp(each)) for each in (embeddings @ symbols.T).flatten().tolist())
+    expected = losses.match(model, embeddings, labels) + losses.match(model, symbols, own)
+    expected = expected + losses.SYMBOLS_BCE * losses.bce(model, symbols, own, 0.0)
+    expected = expected.item() + losses.UNLIKE * unlike / (len(embeddings) * len(symbols))
+    found = losses.compare_symbols(model, joined, theirs, len(embeddings))
+    assert found.item() == pytest.approx(expected, rel=1e-4)
 
 
 def mean_of_kinds(values):

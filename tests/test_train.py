@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import assert_one_line_error
+from conftest import REPOSITORY, assert_one_line_error
 from PIL import Image, ImageOps
 from torch.optim.swa_utils import AveragedModel
 
@@ -10,6 +10,7 @@ import train
 from siamese_mnist import SiameseNetwork
 from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.losses import LOSSES
+from siamese_mnist.options import TrainingOptions
 
 
 def test_the_learning_rate_rises_and_falls_in_half_cosines():
@@ -65,6 +66,28 @@ def test_a_state_of_another_version_is_one_line(run_script, tmp_path):
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     torch.save({name: part for name, part in state.items() if name != "schedule"}, tmp_path / "run" / "state.pt")
     assert_one_line_error(run_script("train.py", "--resume", tmp_path / "run"), "state.pt", "another version")
+
+
+def test_a_training_starts_from_weights(run_script, tmp_path, released, train_digits):
+    """With no learning rate to speak of, what comes out is what went in."""
+    options = ("--images-per-class", 4, "--batch-size", 20, "--epochs", 1, "--lr", 1e-9, "--also", "none")
+    done = run_script("train.py", *options, "--init", REPOSITORY / "weights", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    trained = SiameseNetwork.from_pretrained(tmp_path / "run" / "last")
+    for (name, before), after in zip(released.named_parameters(), trained.parameters()):
+        assert torch.allclose(before, after, atol=1e-5), name
+    other = ("--encoder", "conv2", "--init", REPOSITORY / "weights", "--out", tmp_path / "other")
+    assert_one_line_error(run_script("train.py", *options, *other), "--init", "conv4 and mlp")
+
+
+def test_what_joins_the_images_is_known_and_of_use(run_script, tmp_path):
+    assert_one_line_error(run_script("train.py", "--also", "pens,stars"), "--also", "pens,symbols")
+    contrastive = ("--head", "distance", "--loss", "contrastive")
+    assert_one_line_error(run_script("train.py", *contrastive, "--also", "symbols"), "--also", "contrastive")
+    assert TrainingOptions(head="distance", loss="contrastive").joined == ()
+    assert TrainingOptions().joined == ("pens", "symbols")
+    assert "--also" not in TrainingOptions().as_command()
+    assert "--also none" in TrainingOptions(also="none").as_command()
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -1,0 +1,95 @@
+"""Symbols, and what else joins a batch of digits."""
+
+import pytest
+import torch
+
+from siamese_mnist import load_digits
+from siamese_mnist.company import PENS, Company
+from siamese_mnist.strangers import turn
+from siamese_mnist.symbols import COPIES, POSITIONS, Symbols, invent
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def characters():
+    return load_digits("symbols")
+
+
+def test_copies_of_an_invented_symbol_are_nearer_to_each_other_than_to_other_symbols():
+    images = invent(60, 3, generator(0))
+    assert images.shape == (180, 1, 28, 28)
+    assert 0 <= images.min() <= images.max() <= 1
+    assert torch.equal(images, invent(60, 3, generator(0)))
+    for image in images[:, 0]:
+        height, width = (at.max() - at.min() + 1 for at in torch.where(image > 0.5))
+        assert 18 <= max(height, width) <= 21
+    distances = torch.cdist(images.flatten(1), images.flatten(1)).fill_diagonal_(torch.inf)
+    nearest, own = distances.argmin(1) // 3, torch.arange(180) // 3
+    assert (nearest == own).float().mean() > 0.6  # of 59 others, a guess is right in 1 %
+    assert (distances.diagonal(1)[::3] > 1e-3).all()  # and none is drawn twice alike
+
+
+def test_the_eight_positions_are_those_of_a_square():
+    image = torch.rand(1, 1, 28, 28)
+    turned = torch.cat([turn(image, torch.tensor([position])) for position in range(8)])
+    expected = torch.cat([torch.rot90(kind, turns, (2, 3)) for kind in (image, image.flip(3)) for turns in range(4)])
+    assert {tuple(each.flatten().tolist()) for each in turned} == {tuple(each.flatten().tolist()) for each in expected}
+    assert torch.equal(turned[0], image[0])
+    assert torch.equal(turned[3], torch.rot90(image, 2, (2, 3))[0])
+
+
+def test_no_digit_is_turned_into_a_digit():
+    assert {name for name, _ in POSITIONS}.isdisjoint("018")
+    assert not {("6", 3), ("9", 3), ("2", 0)} & set(POSITIONS)
+
+
+def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digits):
+    images, labels = Symbols(characters, train_digits).draw(100, generator(1))
+    assert torch.equal(labels, torch.arange(len(images)) // COPIES)
+    sources = torch.cat([characters.images, train_digits.images])[:, 0].flatten(1)
+    classes = torch.cat([characters.labels, train_digits.labels + 1000])
+    for label in range(28):  # the characters come first
+        copies = images[labels == label]
+        places = [
+            torch.cdist(sources.float(), turn(copies, torch.full((COPIES,), at)).flatten(1) * 255) for at in range(8)
+        ]
+        found = [each.min(0) for each in places]
+        exact = [place.values.max() < 1e-2 and classes[place.indices].unique().numel() == 1 for place in found]
+        assert any(exact), label
+
+
+def test_turned_digits_are_of_the_classes_of_the_training(characters, train_digits):
+    some = Symbols(characters, train_digits.select(train_digits.labels < 3))
+    assert {name for name, _ in some.turned} == {"2"}
+    images, labels = some.draw(20, generator(0))
+    assert len(images) == len(labels)
+
+
+def test_a_batch_is_joined_by_digits_of_its_classes_and_by_symbols_apart(train_digits):
+    some = train_digits.select(train_digits.labels < 8)
+    images, labels = some.images[:80] / 255, some.labels[:80]
+    joined, theirs, known = Company(some, ("pens", "symbols"), strangers=True).join(images, labels, generator(0))
+    assert torch.equal(joined[:80], images)
+    assert torch.equal(theirs[:80], labels)
+    assert theirs[80 : 80 + round(PENS * 80)].max() < 8  # no 8 and no 9 where those are not trained on
+    assert known < len(joined) == len(theirs)
+    assert (theirs[known:].bincount() == COPIES).all()
+    assert Company(some, (), strangers=False).join(images, labels, generator(0))[2] == 80
+
+
+def test_digits_by_pen_are_labelled_as_in_the_training(train_digits):
+    digits = train_digits.select(torch.isin(train_digits.labels, torch.tensor([1, 3, 7])))
+    order = torch.tensor([0, 1, 0, 2, 0, 0, 0, 0])
+    relabelled = type(digits)(digits.images, order[digits.labels], ("9", "1", "3"))  # sevens are called 9
+    pens = Company(relabelled, ("pens",), strangers=False).pens
+    assert {pens.class_names[label] for label in pens.labels.tolist()} == {"9", "1", "3"}
+    expected = load_digits("pens", classes=["1", "3", "9"])
+    assert len(pens) == len(expected)
+    assert [pens.class_names[label] for label in pens.labels[:50]] == [
+        expected.class_names[label] for label in expected.labels[:50]
+    ]
+    letters = type(digits)(digits.images, order[digits.labels], ("a", "b", "c"))
+    assert Company(letters, ("pens",), strangers=False).pens is None
