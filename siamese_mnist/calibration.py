@@ -16,6 +16,7 @@ from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
 from siamese_mnist.strangers import scribbles
 
+SYMBOLS = 0.2  # A pair of symbols to one of digits. More would cost digits far more than it gained symbols.
 MOST_REFUSED = 0.01  # At most this share of the validation digits may be refused.
 FITTED_SCRIBBLES, REFERENCE_SETS = 500, 10
 MOST_FITTED_SCORES = 300_000  # For each kind of pair; the fit of more would not differ.
@@ -47,7 +48,7 @@ def _scribbles() -> Tensor:
 def fit(*scored: tuple[Tensor, Tensor]) -> tuple[tuple[float, float], float, dict[str, float]]:
     """Returns calibration, similarity at the equal error rate, and metrics of raw scores (N, N), labels (N,).
 
-    Of several sets of images, each weighs the same in calibration and threshold; the metrics are those of the first."""
+    Sets of images beside the first have a share in calibration and threshold; the metrics are those of the first."""
     sets = [[np.sort(scores[mask].numpy()) for mask in pair_masks(labels)] for scores, labels in scored]
     positives, negatives = sets[0]
     pooled = [_pool(kinds) for kinds in zip(*sets)]
@@ -61,9 +62,15 @@ def fit(*scored: tuple[Tensor, Tensor]) -> tuple[tuple[float, float], float, dic
 
 
 def _pool(lists: Sequence[np.ndarray]) -> np.ndarray:
-    """One sorted list of sorted ones, of the longer of which every n-th is taken, so that all weigh about the same."""
-    shortest = min(map(len, lists))
-    return np.sort(np.concatenate([scores[:: len(scores) // shortest] for scores in lists]))
+    """One sorted list of sorted ones, thinned so that all but the first weigh SYMBOLS of what that does."""
+    first, *others = lists
+    count = min([len(first), *(round(len(scores) / SYMBOLS) for scores in others)])
+    parts = [_thin(first, count), *(_thin(scores, round(SYMBOLS * count)) for scores in others)]
+    return np.sort(np.concatenate(parts))
+
+
+def _thin(scores: np.ndarray, count: int) -> np.ndarray:
+    return scores[np.linspace(0, len(scores) - 1, count).round().astype(int)]
 
 
 def fit_calibration(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:

@@ -69,7 +69,7 @@ def test_the_wheel_encodes_an_image_from_any_folder(installed, tmp_path):
     )
     path, *shape = run_elsewhere(installed, tmp_path, code)
     assert path.startswith(str(installed.parent.parent))
-    assert shape == ["1", "64"]
+    assert shape == ["1", "128"]
 
 
 def test_the_wheel_brings_what_the_page_is_made_of(installed, tmp_path):
