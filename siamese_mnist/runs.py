@@ -54,7 +54,7 @@ class Run:
             way_out = f"begin one with {command('train.py', '--out', path.parent)}"
             raise InputError(f"{path.parent}: no run has begun there (no {CONFIG}); {way_out}") from error
         try:
-            options = TrainingOptions(**kept)
+            options = TrainingOptions(**{"also": "none"} | kept)  # In version 1.0, nothing joined.
         except (InputError, TypeError) as error:
             reason = error if isinstance(error, InputError) else "holds no options of a run"
             raise InputError(f"{path}: {reason}; name another run's folder, or start a new run") from error

@@ -35,6 +35,14 @@ def test_a_run_goes_on_on_another_device_and_with_its_images_at_another_place(tm
     assert Run.resume(str(tmp_path / "run"), {}).options == options
 
 
+def test_a_run_from_before_anything_joined_goes_on_without(tmp_path, test_digits):
+    Run.new(str(tmp_path / "run"), TrainingOptions()).begin(test_digits)
+    path = tmp_path / "run" / "config.json"
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in kept.items() if name not in ("also", "init")}))
+    assert Run.resume(str(tmp_path / "run"), {}).options.joined == ()
+
+
 def test_a_longer_training_is_a_new_run_by_a_command_to_paste(tmp_path, test_digits):
     folder = tmp_path / "my run"
     Run.new(str(folder), TrainingOptions(seed=3, classes="0, 7")).begin(test_digits)

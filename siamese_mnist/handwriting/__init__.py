@@ -13,14 +13,13 @@ from torch import Tensor
 
 from siamese_mnist.drawing import BOX, FRAME, TYPICAL
 from siamese_mnist.listing import DIGIT_NAMES, Arrays
-from siamese_mnist.pen import draw_segments
+from siamese_mnist.pen import draw_fitted
 
 OMNIGLOT, PENDIGITS = (Path(__file__).with_name(name) for name in ("omniglot.npz", "pendigits.npz"))
 DRAWERS = 20  # Each of them drew every character of a script.
 HELD_OUT_SCRIPTS = {"val": ("Balinese",), "test": ("Sanskrit", "Tagalog")}
 WRITERS = {"train": range(1, 23), "val": range(23, 25), "test": range(25, 31)}
 SEGMENTS = 32  # A digit's strokes are drawn with so many; more are not to be told from these.
-CHUNK = 8  # So many digits are drawn at once; of more, a processor's cache cannot hold the distances.
 Strokes = list[np.ndarray]  # (points, 2) of x and y, y growing downwards
 
 
@@ -96,13 +95,10 @@ def draw_strokes(drawn: list[Strokes]) -> Tensor:
     """Ink (N, 1, 28, 28) in [0, 1] of digits of any size: TYPICAL wide, 20 pixels long, centred by mass as MNIST's.
 
     As in `prepare_drawing`, whole pixels move it, so that its edges stay sharp."""
-    ink = torch.tensor(np.stack([_resample(strokes) for strokes in drawn]), dtype=torch.float32)  # (N, S, 2, 2)
-    low, high = ink.amin((1, 2), keepdim=True), ink.amax((1, 2), keepdim=True)
-    scale = (BOX - TYPICAL) / (high - low).amax(3, keepdim=True).clamp(min=1e-6)
-    ink, size = (ink - (low + high) / 2) * scale + (FRAME - 1) / 2, ((high - low) * scale)[:, 0, 0] + TYPICAL
-    width = torch.full((len(ink), 1), TYPICAL)
-    parts = zip(ink.split(CHUNK), size.split(CHUNK), width.split(CHUNK))
-    return torch.cat([_centre(draw_segments(*points.unbind(2), wide), extent) for points, extent, wide in parts])
+    starts, ends = torch.tensor(np.stack([_resample(strokes) for strokes in drawn]), dtype=torch.float32).unbind(2)
+    extent = torch.maximum(starts, ends).amax(1) - torch.minimum(starts, ends).amin(1)  # (N, 2)
+    size = extent * (BOX - TYPICAL) / extent.amax(1, keepdim=True).clamp(min=1e-6) + TYPICAL
+    return _centre(draw_fitted(starts, ends, torch.full((len(drawn), 1), TYPICAL)), size)
 
 
 def _resample(strokes: Strokes) -> np.ndarray:
