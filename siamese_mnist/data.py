@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Digits(Dataset):
         """The first `images_per_class` of each class, or all of a class that has fewer."""
         return self.select(torch.cat([members[:images_per_class] for members in self.members]).sort().values)
 
-    @property
+    @cached_property
     def classes(self) -> list[int]:
         """The labels that occur, ascending."""
         return self.labels.unique().tolist()
@@ -65,7 +66,7 @@ class Digits(Dataset):
         """The names of these classes."""
         return [self.class_names[label] for label in self.classes]
 
-    @property
+    @cached_property
     def members(self) -> list[Tensor]:
         """The indices of the images of each of these classes."""
         return [torch.where(self.labels == label)[0] for label in self.classes]

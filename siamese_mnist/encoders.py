@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+AT_ONCE = 100  # That many images stay near the cache.
 
 
 def conv4() -> nn.Sequential:
@@ -31,8 +34,22 @@ def conv2() -> nn.Sequential:
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(outputs), nn.ReLU()]  # Pooling first leaves less to normalise.
+    return [PooledConvolution(inputs, outputs), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+class PooledConvolution(nn.Conv2d):
+    """A 3 × 3 convolution and 2 × 2 maximum pooling, which leaves less to normalise: (B, C, H, W) to (B, K, H/2, W/2).
+
+    A part of the images after the other: what is pooled away stays near the cache, and is no memory of 32 MB or more,
+    which the system would hand out anew at every step; a third of the time."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1, bias=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.cat(
+            [F.max_pool2d(super(PooledConvolution, self).forward(part), 2) for part in maps.split(AT_ONCE)]
+        )
 
 
 class WholeMapConvolution(nn.Conv2d):

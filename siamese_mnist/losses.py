@@ -14,7 +14,7 @@ from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
 
-SYMBOLS_BCE, UNLIKE = 0.25, 0.2  # The weights of the parts of a loss; others have 1.
+DIGITS_MATCH, SYMBOLS_BCE, UNLIKE = 0.4, 0.5, 0.2  # The weights of the parts of a loss; others have 1.
 
 
 def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -22,9 +22,7 @@ def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float
 
     ½ mean over positive pairs of log(1 + e^-z) + ½ mean over negative pairs of log(1 + e^z).
     """
-    same, different = pair_masks(labels)
-    logits = model.raw_scores(embeddings, embeddings)
-    return (F.softplus(-logits[same]).mean() + F.softplus(logits[different]).mean()) / 2
+    return _bce(model.raw_scores(embeddings, embeddings), *pair_masks(labels))
 
 
 def contrastive(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -46,10 +44,7 @@ def match(model: SiameseNetwork, embeddings: Tensor, labels: Tensor) -> Tensor:
     """How far each image is from resembling others of its class more than all of other classes; Sohn 2016, equation 7.
 
     The mean over ordered positive pairs (a, p) of log(1 + sum over negatives n of e^(z_an - z_ap))."""
-    same, different = pair_masks(labels)
-    logits = model.raw_scores(embeddings, embeddings)
-    negatives = logits.masked_fill(~(different | different.T), -torch.inf).logsumexp(1, keepdim=True)
-    return F.softplus(negatives - logits)[same | same.T].mean()
+    return _match(model.raw_scores(embeddings, embeddings), *pair_masks(labels))
 
 
 def compare_symbols(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, digits: int) -> Tensor:
@@ -57,8 +52,18 @@ def compare_symbols(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, d
     `bce` of the symbols, and of pairs of a digit and a symbol, with little weight, as some symbols look like digits."""
     known, own = embeddings[:digits], embeddings[digits:]
     unlike = F.softplus(model.raw_scores(known, own)).mean()
-    among_symbols = match(model, own, labels[digits:]) + SYMBOLS_BCE * bce(model, own, labels[digits:], 0.0)
-    return match(model, known, labels[:digits]) + among_symbols + UNLIKE * unlike
+    logits, kinds = model.raw_scores(own, own), pair_masks(labels[digits:])
+    among_symbols = _match(logits, *kinds) + SYMBOLS_BCE * _bce(logits, *kinds)
+    return DIGITS_MATCH * match(model, known, labels[:digits]) + among_symbols + UNLIKE * unlike
+
+
+def _bce(logits: Tensor, same: Tensor, different: Tensor) -> Tensor:
+    return (F.softplus(-logits[same]).mean() + F.softplus(logits[different]).mean()) / 2
+
+
+def _match(logits: Tensor, same: Tensor, different: Tensor) -> Tensor:
+    negatives = logits.masked_fill(~(different | different.T), -torch.inf).logsumexp(1, keepdim=True)
+    return F.softplus(negatives - logits)[same | same.T].mean()
 
 
 class Loss(NamedTuple):

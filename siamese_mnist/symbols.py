@@ -1,21 +1,19 @@
 """Symbols for each batch, a few copies of each: what it takes to compare what was never seen.
 
-Characters of real scripts and digits, both in any position of a square, and symbols of invented scripts.
+Characters of real scripts, symbols of invented ones, and digits in twos, so that new shapes vary as digits do.
 """
 
-from typing import Any
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from siamese_mnist.data import Digits
-from siamese_mnist.pen import draw_fitted
+from siamese_mnist.pen import AXIS, BOX, MIDDLE, draw_fitted
 from siamese_mnist.strangers import turn
 
 COPIES = 4  # Of each symbol in a batch.
-CHARACTERS, INVENTED, TURNED = 28, 40, 6  # So many symbols in a batch of 100 digits.
-# Which digits in which positions are no digit: not 0, 1 and 8; 6 and 9 not half turned.
-POSITIONS = [(name, at) for name in "2345679" for at in range(1, 8) if name not in "69" or at != 3]
+CHARACTERS, INVENTED, COMPOSED = 26, 10, 28  # So many symbols in a batch of 100 digits.
+LEAST, OVERLAP = 8, 1  # In pixels: a part of a composed symbol is so long or longer, and laps over the other.
 
 SCRIPTS, STOCK = 3, 8  # Invented for a batch; each one's symbols are made of so many strokes, so that many share some.
 STROKES = (0.25, 0.4, 0.25, 0.1)  # The odds that a symbol has one, two, three, four.
@@ -35,43 +33,50 @@ SPLINE = SPLINE / SPLINE.sum(1, keepdim=True)
 
 
 class Symbols:
-    """Draws symbols for batches of digits: real characters, invented ones, and some of the digits, turned."""
+    """Draws symbols for batches of digits: real characters, invented ones, and pairs of the digits as one."""
 
     def __init__(self, characters: Digits, digits: Digits) -> None:
         self.characters, self.digits = characters, digits
-        self.members = dict(zip(digits.names, digits.members))
-        self.turned = [(name, position) for name, position in POSITIONS if name in self.members]
 
     def draw(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Returns images (B, 1, 28, 28) in [0, 1] and labels (B,) of so many as go with a batch of that size."""
-        real, invented, turned = (max(1, round(count * batch_size / 100)) for count in (CHARACTERS, INVENTED, TURNED))
-        members = _some(self.characters.members, real, generator)
-        anyhow = torch.randint(8, (len(members),), generator=generator)
-        pairs = _some(self.turned, turned, generator)
-        positions = torch.tensor([position for _, position in pairs], dtype=torch.int64)
+        real, invented, composed = (
+            max(1, round(count * batch_size / 100)) for count in (CHARACTERS, INVENTED, COMPOSED)
+        )
+        classes = torch.randperm(len(self.characters.members), generator=generator)[:real]
         images = [
-            _copies(self.characters, members, anyhow, generator),
+            _copies(self.characters, classes, generator),
             invent(invented, COPIES, generator),
-            _copies(self.digits, [self.members[name] for name, _ in pairs], positions, generator),
+            compose(self.digits, composed, generator),
         ]
         return torch.cat(images), torch.arange(sum(map(len, images))) // COPIES
 
 
-def _some(items: list[Any], count: int, generator: torch.Generator) -> list[Any]:
-    return [items[i] for i in torch.randperm(len(items), generator=generator)[:count]]
+def _copies(digits: Digits, classes: Tensor, generator: torch.Generator) -> Tensor:
+    """COPIES random images of each class (C,), none twice if there are so many, all in one position of a square."""
+    chosen = []
+    for label in classes.tolist():
+        order = torch.randperm(len(digits.members[label]), generator=generator)
+        chosen.append(digits.members[label][order.repeat(-(-COPIES // len(order)))[:COPIES]])
+    positions = torch.randint(8, (len(classes),), generator=generator)
+    return turn(digits.images[torch.cat(chosen)] / 255, positions.repeat_interleave(COPIES))
 
 
-def _copies(digits: Digits, members: list[Tensor], positions: Tensor, generator: torch.Generator) -> Tensor:
-    """COPIES random images of each class, of whose indices `members` is a list, all in its position."""
-    chosen = [_draw_of(own, generator) for own in members]
-    images = digits.images[torch.cat(chosen)] / 255 if chosen else torch.empty(0, 1, 28, 28)
-    return turn(images, positions.repeat_interleave(COPIES))
+def compose(digits: Digits, count: int, generator: torch.Generator) -> Tensor:
+    """Symbols (count · COPIES, 1, 28, 28) of two digits each, squeezed above each other or side by side, and turned.
 
-
-def _draw_of(own: Tensor, generator: torch.Generator) -> Tensor:
-    """COPIES of the indices, none twice if there are so many."""
-    order = torch.randperm(len(own), generator=generator)
-    return own[order.repeat(-(-COPIES // len(own)))[:COPIES]]
+    Each copy is of other images of the two classes, so that it varies as people's digits do."""
+    length = torch.randint(LEAST, BOX - LEAST + 1, (count, 1, 1), generator=generator)  # Of the upper part.
+    start, parts = MIDDLE + 0.5 - BOX / 2, []
+    for top, rows in ((start, length), (start + length - OVERLAP, BOX - length + OVERLAP)):
+        classes = torch.randint(len(digits.members), (count,), generator=generator)
+        ratio = BOX / rows
+        source = start - 0.5 + (AXIS[:, None] + 0.5 - top) * ratio  # (count, 28, 1): the row of a digit for each row.
+        squeeze = F.normalize((1 - (source - AXIS).abs() / ratio).clamp(min=0), p=1, dim=2)  # (count, 28, 28)
+        parts.append(squeeze.repeat_interleave(COPIES, 0)[:, None] @ _copies(digits, classes, generator))
+    aside = (_uniform(generator, count, 1, 1, 1) < 0.5).repeat_interleave(COPIES, 0)
+    images = torch.maximum(*parts).clamp(max=1)
+    return torch.where(aside, images.mT, images)
 
 
 def invent(count: int, copies: int, generator: torch.Generator) -> Tensor:

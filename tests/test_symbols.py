@@ -6,7 +6,7 @@ import torch
 from siamese_mnist import load_digits
 from siamese_mnist.company import PENS, Company
 from siamese_mnist.strangers import turn
-from siamese_mnist.symbols import COPIES, POSITIONS, Symbols, invent
+from siamese_mnist.symbols import COPIES, Symbols, compose, invent
 
 
 def generator(seed):
@@ -41,9 +41,25 @@ def test_the_eight_positions_are_those_of_a_square():
     assert torch.equal(turned[3], torch.rot90(image, 2, (2, 3))[0])
 
 
-def test_no_digit_is_turned_into_a_digit():
-    assert {name for name, _ in POSITIONS}.isdisjoint("018")
-    assert not {("6", 3), ("9", 3), ("2", 0)} & set(POSITIONS)
+def test_a_composed_symbol_is_two_digits_whose_classes_its_copies_share(train_digits):
+    images = compose(train_digits, 60, generator(0))
+    assert images.shape == (60 * COPIES, 1, 28, 28)
+    assert 0 <= images.min() <= images.max() <= 1
+    assert torch.equal(images, compose(train_digits, 60, generator(0)))
+    distances = torch.cdist(images.flatten(1), images.flatten(1)).fill_diagonal_(torch.inf)
+    labels = torch.arange(len(images)) // COPIES
+    assert (labels[distances.argmin(1)] == labels).float().mean() > 0.1  # of 59 others, a guess is right in 1 %
+    assert (distances[labels[:, None] == labels] > 1e-3).all()
+    # Where a class has one image only, all that is left to tell copies apart is gone.
+    firsts = torch.tensor([members[0] for members in train_digits.members])
+    same = compose(train_digits.select(firsts), 60, generator(0)).reshape(60, COPIES, -1)
+    assert torch.equal(same, same[:, :1].expand_as(same))
+
+
+def test_a_composed_symbol_has_half_the_ink_of_its_digits(train_digits):
+    some = train_digits.select(train_digits.members[8][:1])
+    ink = compose(some, 60, generator(0)).sum((1, 2, 3))
+    assert ((ink / (some.images / 255).sum() - 1).abs() < 0.1).all()  # two times a half
 
 
 def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digits):
@@ -59,13 +75,6 @@ def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digit
         found = [each.min(0) for each in places]
         exact = [place.values.max() < 1e-2 and classes[place.indices].unique().numel() == 1 for place in found]
         assert any(exact), label
-
-
-def test_turned_digits_are_of_the_classes_of_the_training(characters, train_digits):
-    some = Symbols(characters, train_digits.select(train_digits.labels < 3))
-    assert {name for name, _ in some.turned} == {"2"}
-    images, labels = some.draw(20, generator(0))
-    assert len(images) == len(labels)
 
 
 def test_a_batch_is_joined_by_digits_of_its_classes_and_by_symbols_apart(train_digits):
