@@ -14,7 +14,8 @@ from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
 
-DIGITS_MATCH, SYMBOLS_BCE, UNLIKE = 0.4, 0.5, 0.2  # The weights of the parts of a loss; others have 1.
+# The weights of the parts of a loss; others have 1.
+DIGITS_MATCH, SYMBOLS_MATCH, SYMBOLS_BCE, UNLIKE = 0.4, 1.0, 0.5, 0.2
 
 
 def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -53,7 +54,7 @@ def compare_symbols(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, d
     known, own = embeddings[:digits], embeddings[digits:]
     unlike = F.softplus(model.raw_scores(known, own)).mean()
     logits, kinds = model.raw_scores(own, own), pair_masks(labels[digits:])
-    among_symbols = _match(logits, *kinds) + SYMBOLS_BCE * _bce(logits, *kinds)
+    among_symbols = SYMBOLS_MATCH * _match(logits, *kinds) + SYMBOLS_BCE * _bce(logits, *kinds)
     return DIGITS_MATCH * match(model, known, labels[:digits]) + among_symbols + UNLIKE * unlike
 
 

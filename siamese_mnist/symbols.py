@@ -40,16 +40,17 @@ class Symbols:
 
     def draw(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Returns images (B, 1, 28, 28) in [0, 1] and labels (B,) of so many as go with a batch of that size."""
-        real, invented, composed = (
-            max(1, round(count * batch_size / 100)) for count in (CHARACTERS, INVENTED, COMPOSED)
+        kinds = (
+            (CHARACTERS, lambda count: self._characters(count, generator)),
+            (INVENTED, lambda count: invent(count, COPIES, generator)),
+            (COMPOSED, lambda count: compose(self.digits, count, generator)),
         )
-        classes = torch.randperm(len(self.characters.members), generator=generator)[:real]
-        images = [
-            _copies(self.characters, classes, generator),
-            invent(invented, COPIES, generator),
-            compose(self.digits, composed, generator),
-        ]
+        images = [draw(count) for share, draw in kinds if (count := round(share * batch_size / 100))]
         return torch.cat(images), torch.arange(sum(map(len, images))) // COPIES
+
+    def _characters(self, count: int, generator: torch.Generator) -> Tensor:
+        chosen = torch.randperm(len(self.characters.members), generator=generator)[:count]
+        return _copies(self.characters, chosen, generator)
 
 
 def _copies(digits: Digits, classes: Tensor, generator: torch.Generator) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks import drawings, robustness, strangers
-from siamese_mnist import InputError, handwriting
+from benchmarks import ablation, drawings, robustness, strangers
+from siamese_mnist import InputError, handwriting, losses, symbols
 from siamese_mnist.matching import Matcher
 
 
@@ -108,3 +108,26 @@ def test_digits_are_not_scored_against_themselves(network, test_digits):
     sets = [matcher.sample(generator) for _ in range(3)]
     assert strangers.digit_scores(matcher, matcher.digits.images, sets, own=True).shape == (3 * (500 - 200),)
     assert strangers.digit_scores(matcher, matcher.digits.images, sets, own=False).shape == (3 * 500,)
+
+
+@pytest.mark.slow
+def test_a_row_of_the_ablation_is_trained_once_without_its_part(monkeypatch, tmp_path):
+    drawn, draw = [], symbols.Symbols.draw
+    monkeypatch.setattr(symbols.Symbols, "draw", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    short = ["--images-per-class", "10", "--epochs", "1"]  # One batch of 80.
+    monkeypatch.setitem(ablation.ROWS, "short", (short, {"symbols.COMPOSED": 0}))
+    weights = ablation.train_without("short", tmp_path)
+    assert (weights / "model.safetensors").is_file()
+    left = round(0.8 * symbols.CHARACTERS) + round(0.8 * symbols.INVENTED)
+    assert [len(images) for images, _ in drawn] == [symbols.COPIES * left]
+    assert ablation.train_without("short", tmp_path) == weights
+    assert len(drawn) == 1
+
+
+def test_the_ablation_changes_constants_that_are_there():
+    modules = {"symbols": symbols, "losses": losses}
+    for _, constants in ablation.ROWS.values():
+        for path, value in constants.items():
+            module, name = path.split(".")
+            assert type(getattr(modules[module], name)) is type(value)
+            assert getattr(modules[module], name) > value == 0
