@@ -40,16 +40,14 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
 class PooledConvolution(nn.Conv2d):
     """A 3 × 3 convolution and 2 × 2 maximum pooling, which leaves less to normalise: (B, C, H, W) to (B, K, H/2, W/2).
 
-    A part of the images after the other: what is pooled away stays near the cache, and is no memory of 32 MB or more,
-    which the system would hand out anew at every step; a third of the time."""
+    Some images at a time: so large a tensor as that of all, 32 MB or more, the system hands out anew at each step."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat(
-            [F.max_pool2d(super(PooledConvolution, self).forward(part), 2) for part in maps.split(AT_ONCE)]
-        )
+        parts = (F.conv2d(part, self.weight, padding=1) for part in maps.split(AT_ONCE))
+        return torch.cat([F.max_pool2d(part, 2) for part in parts])
 
 
 class WholeMapConvolution(nn.Conv2d):

@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from siamese_mnist.device import bf16_autocast
-from siamese_mnist.encoders import ENCODERS
+from siamese_mnist.encoders import AT_ONCE, ENCODERS
 from siamese_mnist.errors import InputError, note
 from siamese_mnist.files import read_object, write_whole
 from siamese_mnist.heads import HEADS
 
 MEAN, STD = 0.1307, 0.3081  # MNIST's training pixels in [0, 1] have these.
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-ENCODED_AT_ONCE = 100  # That many images stay near the cache.
 MOSTLY = 0.6  # A full square of ink, 20 × 20 in 28 × 28, has 0.51 of the white.
 OVERSHOOT = 1e-3  # So far, interpolation may leave [0, 1].
 PAIR_NUMBERS_AT_ONCE = 1_000_000  # The largest tensor of a scoring step, 4 MB, stays near the cache.
@@ -107,7 +106,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         """Encodes in evaluation mode, in batches and without gradients; shows a bar if there is a title."""
         training = self.training
         self.eval()
-        batches = tqdm(images.split(ENCODED_AT_ONCE), desc=title, unit="batch", disable=None if title else True)
+        batches = tqdm(images.split(AT_ONCE), desc=title, unit="batch", disable=None if title else True)
         with bf16_autocast(self.device) if self.dtype == torch.float32 else nullcontext():
             embeddings = torch.cat([self.encode(batch) for batch in batches])
         self.train(training)
@@ -138,7 +137,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         """Log-odds (N,) that two images show the same digit, pair by pair, of images (N, 1, 28, 28) each."""
         if len(images_a) != len(images_b):
             raise InputError(f"{len(images_a)} and {len(images_b)} images; as many of each are needed, pair by pair")
-        a, b = (self.encode(images).split(ENCODED_AT_ONCE) for images in (images_a, images_b))
+        a, b = (self.encode(images).split(AT_ONCE) for images in (images_a, images_b))
         return torch.cat([self.logits(*pairs).diagonal() for pairs in zip(a, b)])
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:

@@ -9,6 +9,11 @@ PIXELS = torch.cartesian_prod(AXIS, AXIS).flip(1)  # (784, 2): x, y
 BOX, MIDDLE = 20, 13.5  # The longer side and the place in pixels that MNIST's digits have.
 
 
+def spline_weight(away: Tensor) -> Tensor:
+    """The weight in a point of a cubic B-spline of a guide that is so far away: 0 or more, 1 between two guides."""
+    return torch.where(away < 1, 2 / 3 - away**2 + away**3 / 2, (2 - away).clamp(min=0) ** 3 / 6)
+
+
 def draw_fitted(starts: Tensor, ends: Tensor, width: Tensor) -> Tensor:
     """Ink (B, 1, 28, 28) in [0, 1] of segments (B, S, 2) in any units, brought to MNIST's size and middle, as wide."""
     low, high = torch.minimum(starts, ends).amin(1, True), torch.maximum(starts, ends).amax(1, True)  # (B, 1, 2)

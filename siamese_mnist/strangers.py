@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from siamese_mnist.pen import MIDDLE, PIXELS, draw_fitted
+from siamese_mnist.pen import MIDDLE, PIXELS, draw_fitted, spline_weight
 
 SCRIBBLES, COLLAGES = 1 / 16, 1 / 32  # Shares of a batch; each is added twice.
 FEWEST, MOST, SEGMENTS = 6, 10, 32  # A scribble's corners (with fewer it would often be a digit) and segments.
@@ -60,8 +60,7 @@ def _wanderings(at: Tensor, last: Tensor, generator: torch.Generator) -> Tensor:
     corners = torch.where(_uniform(generator, count, 1, 1) < WANDERING, walk, 4 * _uniform(generator, count, MOST, 2))
     away = (at[:, :, None] - torch.arange(MOST)).abs()
     sharp = (1 - away).clamp(min=0)
-    spline = torch.where(away < 1, 2 / 3 - away**2 + away**3 / 2, (2 - away).clamp(min=0) ** 3 / 6)
-    weights = torch.where(_uniform(generator, count, 1, 1) < SMOOTH, spline, sharp)
+    weights = torch.where(_uniform(generator, count, 1, 1) < SMOOTH, spline_weight(away), sharp)
     weights = weights * (torch.arange(MOST) <= last[:, :, None])
     return weights @ corners / weights.sum(2, keepdim=True)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siamese_mnist.data import Digits
-from siamese_mnist.pen import AXIS, BOX, MIDDLE, draw_fitted
+from siamese_mnist.pen import AXIS, BOX, MIDDLE, draw_fitted, spline_weight
 from siamese_mnist.strangers import turn
 
 COPIES = 4  # Of each symbol in a batch.
@@ -20,16 +20,12 @@ STROKES = (0.25, 0.4, 0.25, 0.1)  # The odds that a symbol has one, two, three, 
 POINTS, SEGMENTS = 6, 10  # The most points that guide a stroke, two being the least, and the lines it is drawn with.
 GRID, STEP, TURNING = (0.75, 1.0), 0.4, 0.6  # Between the points of a grid, and of a walk, which turns by radians.
 ON_GRID, SMOOTH, MOVED = 0.4, 0.65, 0.5  # Shares of the strokes.
-PLACE, JITTER = (
-    0.35,
-    0.035,
-)  # How far strokes are moved, and, as a share of the symbol's size, a copy's points and strokes.
+PLACE, JITTER = 0.35, 0.035  # How far strokes are moved, and a copy's points and strokes: of the symbol's size.
 WIDTHS, UNEVEN = (1.2, 3.8), 0.5  # Of the pen in pixels, and how far copies differ.
 THINNEST, THICKEST = 1.1, 4.2
 AWAY = ((POINTS - 1) * torch.linspace(0, 1, SEGMENTS + 1)[:, None] - torch.arange(POINTS)).abs()
 POLYLINE = (1 - AWAY).clamp(min=0)  # (SEGMENTS + 1, POINTS): the weight of each guide in each point of a sharp stroke,
-SPLINE = torch.where(AWAY < 1, 2 / 3 - AWAY**2 + AWAY**3 / 2, (2 - AWAY).clamp(min=0) ** 3 / 6)  # and of a smooth one.
-SPLINE = SPLINE / SPLINE.sum(1, keepdim=True)
+SPLINE = F.normalize(spline_weight(AWAY), p=1, dim=1)  # and of a smooth one.
 
 
 class Symbols:

@@ -6,7 +6,7 @@ import torch
 from siamese_mnist import load_digits
 from siamese_mnist.company import PENS, Company
 from siamese_mnist.strangers import turn
-from siamese_mnist.symbols import COPIES, Symbols, compose, invent
+from siamese_mnist.symbols import CHARACTERS, COPIES, Symbols, compose, invent
 
 
 def generator(seed):
@@ -67,7 +67,7 @@ def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digit
     assert torch.equal(labels, torch.arange(len(images)) // COPIES)
     sources = torch.cat([characters.images, train_digits.images])[:, 0].flatten(1)
     classes = torch.cat([characters.labels, train_digits.labels + 1000])
-    for label in range(28):  # the characters come first
+    for label in range(CHARACTERS):  # which come first
         copies = images[labels == label]
         places = [
             torch.cdist(sources.float(), turn(copies, torch.full((COPIES,), at)).flatten(1) * 255) for at in range(8)

@@ -41,7 +41,7 @@ def test_the_average_has_the_network_s_counters_and_running_means():
     for _ in range(3):
         model.train().encode(torch.rand(4, 1, 28, 28))
         average.update_parameters(model)
-    norm, own = average.module.encoder[2], model.encoder[2]
+    norm, own = average.module.encoder[1], model.encoder[1]
     assert norm.num_batches_tracked == own.num_batches_tracked == 3
     assert not torch.equal(norm.running_mean, own.running_mean)
     assert (norm.running_mean - own.running_mean).abs().max() < own.running_mean.abs().max()
