@@ -15,7 +15,7 @@ from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
 
 # The weights of the parts of a loss; others have 1.
-DIGITS_MATCH, SYMBOLS_MATCH, SYMBOLS_BCE, UNLIKE = 0.4, 1.0, 0.5, 0.2
+DIGITS_MATCH, SYMBOLS_MATCH, SYMBOLS_BCE, UNLIKE = 1.0, 1.0, 0.25, 0.2
 
 
 def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:

@@ -52,7 +52,7 @@ class TrainingOptions:
     encoder: str = _option("conv4", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
     loss: str = _option("bce", "what is minimised over all pairs of a batch", choices=tuple(LOSSES))
-    epochs: int = _option(9, "rounds through the training images", **INT)
+    epochs: int = _option(10, "rounds through the training images", **INT)
     batch_size: int = _option(100, "images in a batch, without what joins them", **INT)
     lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
     margin: float = _option(2.0, "the distance that a loss with a margin wants between classes", **FLOAT)
