@@ -93,7 +93,7 @@ def plot_worst(worst: list[tuple[float, Image.Image, Tensor, str]], path: Path) 
     """A sheet of drawings, each beside its prepared image."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.figures import save
+    from siamese_mnist.style import save
 
     figure, axes = plt.subplots(8, 5, figsize=(12, 12), layout="constrained")
     figure.suptitle("The worst drawings: class (similarity) as the class preferred, brush width in pixels")

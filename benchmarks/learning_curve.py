@@ -50,17 +50,17 @@ def plot(rows: list[tuple[int, float, float]], baselines: dict[str, float], path
     """EER in per cent by images a class, with error bars; the baselines as lines."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.figures import BLUE, GREY, ORANGE, save
+    from siamese_mnist.style import BLUE, GREY, ORANGE, logarithmic, save
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     sizes, means, deviations = zip(*rows)
     axes.errorbar(sizes, means, deviations, color=BLUE, marker="o", capsize=4, label="this network (3 seeds, ± 1 SD)")
     for (name, eer), colour, style in zip(baselines.items(), (ORANGE, GREY), ("--", ":")):
         axes.axhline(eer, color=colour, linestyle=style, label=name)
-    axes.set(xscale="log", yscale="log", xlabel="training images a class", ylabel="EER on test pairs (%)")
+    axes.set(xscale="log", xlabel="training images a class", ylabel="EER on test pairs (%)")
     axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
     axes.set_xticks([], minor=True)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    logarithmic(axes)
     axes.set_title("Equal error rate by the number of training images")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)

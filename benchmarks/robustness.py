@@ -138,7 +138,7 @@ def plot(measured: dict[str, list[tuple[float, Rates]]], unchanged: Rates, path:
     """EER above, match errors below, by the step of each change; the clean values as dashed lines."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.figures import BLUE, GREY, ORANGE, save
+    from siamese_mnist.style import BLUE, GREY, ORANGE, logarithmic, save
 
     figure, grid = plt.subplots(2, len(measured), figsize=(13, 5), sharey="row", sharex="col", layout="constrained")
     bars = f"; mean and standard deviation of {len(unchanged)} seeds" if len(unchanged) > 1 else ""
@@ -153,9 +153,7 @@ def plot(measured: dict[str, list[tuple[float, Rates]]], unchanged: Rates, path:
             axes.axhline(clean[index], color=GREY, linestyle="--")
         column[1].set_xlabel(name)
     for axes in grid.flat:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.grid(alpha=0.25)
+        logarithmic(axes)
     grid[0, 0].set_ylabel("EER (%)")
     grid[1, 0].set_ylabel("wrong matches (%),\n1 reference")
     save(figure, path)

@@ -176,7 +176,7 @@ def plot_scores(scores: dict[str, Tensor], threshold: float, path: Path) -> None
     """A histogram of the scores of each kind, with the threshold."""
     from matplotlib import pyplot as plt
 
-    from siamese_mnist.figures import BLUE, ORANGE, save
+    from siamese_mnist.style import BLUE, ORANGE, save
 
     figure, rows = plt.subplots(len(scores), 1, figsize=(8, 1 + len(scores)), sharex=True, layout="constrained")
     figure.suptitle("Best similarity to 20 references of a class")

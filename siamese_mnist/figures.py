@@ -6,13 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, PercentFormatter
 from tqdm import tqdm
 
 from siamese_mnist.evaluation import Evaluation
 from siamese_mnist.galleries import draw_matches, draw_one_shot, draw_pairs
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
-from siamese_mnist.style import BLUE, GREY, MOST_NAMED, MOST_NUMBERED, ORANGE, save, short_name
+from siamese_mnist.style import BLUE, GREY, MOST_NAMED, MOST_NUMBERED, ORANGE, logarithmic, save, short_name
 
 MOST_MAPPED = 1000
 
@@ -30,12 +30,10 @@ def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
     note = f"best: {history[best - 1]['val_eer']:.2%} after epoch {best}"
     right.plot(best, errors[best - 1], "*", color="black", markersize=14, label=note)
     right.legend()
-    left.set(title="Training loss", xlabel="epoch", ylabel="loss", yscale="log")
-    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel=f"EER ({unit})", yscale="log")
+    left.set(title="Training loss", xlabel="epoch", ylabel="loss")
+    right.set(title="Equal error rate on validation pairs", xlabel="epoch", ylabel=f"EER ({unit})")
     for axes, factor in ((left, 1), (right, 100)):
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(lambda value, _, factor=factor: f"{value * factor:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
+        logarithmic(axes, factor)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return figure
 

@@ -15,11 +15,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 def open_image(file: str | Path | BinaryIO) -> Image.Image:
     """The image of a path or open file, decoded only if its size can be used. InputError if it is none."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # Damaged metadata does no harm to the pixels.
-            with Image.open(file, formats=FORMATS) as image:
-                if max(image.size) <= LARGEST:
-                    image.load()
-                    return image
+        # Damaged metadata does no harm to the pixels.
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
+            if max(image.size) <= LARGEST:
+                image.load()
+                return image
     except Exception as error:  # Pillow raises whatever its readers meet in a damaged file.
         reason = getattr(error, "strerror", None) or f"no whole image in one of the formats {', '.join(FORMATS)}"
         raise InputError(reason) from error

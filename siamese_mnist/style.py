@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from siamese_mnist.files import write_whole
 
@@ -23,6 +24,14 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
         figure.savefig(buffer := io.BytesIO(), dpi=dpi, format="png", facecolor="white")
     plt.close(figure)
     write_whole(path, buffer.getvalue())
+
+
+def logarithmic(axes: Axes, factor: float = 1) -> None:
+    """Makes the vertical axis logarithmic, with `factor` times its values at 1, 2, 5, 10 and so on."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value * factor:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def short_name(name: str, longest: int = 8) -> str:
