@@ -172,7 +172,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(run_process, ru
 
 def test_contrastive_recipe_of_the_second_seed_trains(run_script, tmp_path):
     recipe = ("--encoder", "conv2", "--head", "distance", "--loss", "contrastive", "--images-per-class", 40)
-    done = run_script("train.py", *recipe, "--epochs", 8, "--batch-size", 100, "--out", tmp_path / "run")
+    done = run_script("train.py", *recipe, "--epochs", 24, "--batch-size", 100, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
     assert float(rows[-1]["val_auc"]) > 0.8
