@@ -91,7 +91,7 @@ def main() -> None:
                     embeddings = model.encode(images)
                 batch_loss = loss.function(model, embeddings[:known], labels[:known], options.margin)
                 if known < len(labels):
-                    batch_loss += compare_symbols(model, embeddings, labels, known)
+                    batch_loss += compare_symbols(model, embeddings, labels, known, options.match_weight)
                 optimizer.zero_grad()
                 batch_loss.backward()
                 optimizer.step()

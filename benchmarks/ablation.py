@@ -28,8 +28,9 @@ ROWS: dict[str, tuple[list[str], dict[str, object]]] = {
     "no characters": ([], {"symbols.CHARACTERS": 0}),
     "no invented symbols": ([], {"symbols.INVENTED": 0}),
     "no composed symbols": ([], {"symbols.COMPOSED": 0}),
-    "no match of digits": ([], {"losses.DIGITS_MATCH": 0.0}),
-    "no match at all": ([], {"losses.DIGITS_MATCH": 0.0, "losses.SYMBOLS_MATCH": 0.0}),
+    "none of them upright": ([], {"symbols.UPRIGHT": 0.0}),
+    "no match of digits": (["--match-weight", "0"], {}),
+    "no match at all": (["--match-weight", "0"], {"losses.SYMBOLS_MATCH": 0.0}),
 }
 KNOWN, UNSEEN = "0-7", "8,9"
 

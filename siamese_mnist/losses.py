@@ -14,8 +14,8 @@ from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.pairs import pair_masks
 
-# The weights of the parts of a loss; others have 1.
-DIGITS_MATCH, SYMBOLS_MATCH, SYMBOLS_BCE, UNLIKE = 1.0, 1.0, 0.25, 0.2
+# The weights of the parts of a loss.
+SYMBOLS_MATCH, SYMBOLS_BCE, UNLIKE = 1.0, 0.25, 0.2
 
 
 def bce(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -48,14 +48,14 @@ def match(model: SiameseNetwork, embeddings: Tensor, labels: Tensor) -> Tensor:
     return _match(model.raw_scores(embeddings, embeddings), *pair_masks(labels))
 
 
-def compare_symbols(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, digits: int) -> Tensor:
+def compare_symbols(model: SiameseNetwork, embeddings: Tensor, labels: Tensor, digits: int, weight: float) -> Tensor:
     """What is added to a pair loss of the first `digits` embeddings where those of symbols follow: `match` of either,
-    `bce` of the symbols, and of pairs of a digit and a symbol, with little weight, as some symbols look like digits."""
+    that of digits by `weight`, `bce` of symbols, and of pairs of both, with little weight, as some look alike."""
     known, own = embeddings[:digits], embeddings[digits:]
     unlike = F.softplus(model.raw_scores(known, own)).mean()
     logits, kinds = model.raw_scores(own, own), pair_masks(labels[digits:])
     among_symbols = SYMBOLS_MATCH * _match(logits, *kinds) + SYMBOLS_BCE * _bce(logits, *kinds)
-    return DIGITS_MATCH * match(model, known, labels[:digits]) + among_symbols + UNLIKE * unlike
+    return weight * match(model, known, labels[:digits]) + among_symbols + UNLIKE * unlike
 
 
 def _bce(logits: Tensor, same: Tensor, different: Tensor) -> Tensor:

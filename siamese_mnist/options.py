@@ -56,6 +56,7 @@ class TrainingOptions:
     batch_size: int = _option(100, "images in a batch, without what joins them", **INT)
     lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
     margin: float = _option(2.0, "the distance that a loss with a margin wants between classes", **FLOAT)
+    match_weight: float = _option(1.0, "of what sets training classes apart; less suits classes never seen", **FLOAT)
     augment: bool = _option(True, "change images at random, add strangers", action=FLAG)
     seed: int = _option(0, "decides the initial weights, the batches and the augmentation", **INT)
     device: str = _option("auto", "where to compute; auto is CUDA, MPS or CPU", choices=("auto", "cpu", "cuda", "mps"))
@@ -82,6 +83,10 @@ class TrainingOptions:
         for name in ("lr", "margin"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{as_typed(name)} {getattr(self, name):g} is not above 0 and finite")
+        if not 0 <= self.match_weight < float("inf"):
+            raise InputError(f"--match-weight {self.match_weight:g} is not 0 or more, and finite")
+        if self.match_weight != 1 and "symbols" not in self.joined:
+            raise InputError(f"--match-weight {self.match_weight:g} has no effect where no symbols join; leave it out")
         if self.joined and not LOSSES[self.loss].trains_head:
             raise InputError(f"--also {self.also}: --loss {self.loss} learns nothing from it; leave it out")
         if HEADS[self.head].needs_training and not LOSSES[self.loss].trains_head:

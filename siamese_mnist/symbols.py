@@ -12,7 +12,8 @@ from siamese_mnist.pen import AXIS, BOX, MIDDLE, draw_fitted, spline_weight
 from siamese_mnist.strangers import turn
 
 COPIES = 4  # Of each symbol in a batch.
-CHARACTERS, INVENTED, COMPOSED = 26, 10, 28  # So many symbols in a batch of 100 digits.
+CHARACTERS, INVENTED, COMPOSED = 26, 10, 36  # So many symbols in a batch of 100 digits.
+UPRIGHT = 0.5  # The share of the composed symbols whose digits are not turned.
 LEAST, OVERLAP = 8, 1  # In pixels: a part of a composed symbol is so long or longer, and laps over the other.
 
 SCRIPTS, STOCK = 3, 8  # Invented for a batch; each one's symbols are made of so many strokes, so that many share some.
@@ -47,31 +48,32 @@ class Symbols:
 
     def _characters(self, count: int, generator: torch.Generator) -> Tensor:
         chosen = torch.randperm(len(self.characters.members), generator=generator)[:count]
-        return _copies(self.characters, chosen, generator)
+        return _copies(self.characters, chosen, torch.randint(8, (len(chosen),), generator=generator), generator)
 
 
-def _copies(digits: Digits, classes: Tensor, generator: torch.Generator) -> Tensor:
-    """COPIES random images of each class (C,), none twice if there are so many, all in one position of a square."""
+def _copies(digits: Digits, classes: Tensor, positions: Tensor, generator: torch.Generator) -> Tensor:
+    """COPIES random images of each class (C,), none twice if there are so many, in a position (C,) of a square each."""
     chosen = []
     for label in classes.tolist():
         order = torch.randperm(len(digits.members[label]), generator=generator)
         chosen.append(digits.members[label][order.repeat(-(-COPIES // len(order)))[:COPIES]])
-    positions = torch.randint(8, (len(classes),), generator=generator)
     return turn(digits.images[torch.cat(chosen)] / 255, positions.repeat_interleave(COPIES))
 
 
 def compose(digits: Digits, count: int, generator: torch.Generator) -> Tensor:
-    """Symbols (count · COPIES, 1, 28, 28) of two digits each, squeezed above each other or side by side, and turned.
+    """Symbols (count · COPIES, 1, 28, 28) of two digits each, squeezed above each other or side by side; some turned.
 
     Each copy is of other images of the two classes, so that it varies as people's digits do."""
+    turned = _uniform(generator, count) >= UPRIGHT
     length = torch.randint(LEAST, BOX - LEAST + 1, (count, 1, 1), generator=generator)  # Of the upper part.
     start, parts = MIDDLE + 0.5 - BOX / 2, []
     for top, rows in ((start, length), (start + length - OVERLAP, BOX - length + OVERLAP)):
         classes = torch.randint(len(digits.members), (count,), generator=generator)
+        images = _copies(digits, classes, turned * torch.randint(8, (count,), generator=generator), generator)
         ratio = BOX / rows
         source = start - 0.5 + (AXIS[:, None] + 0.5 - top) * ratio  # (count, 28, 1): the row of a digit for each row.
         squeeze = F.normalize((1 - (source - AXIS).abs() / ratio).clamp(min=0), p=1, dim=2)  # (count, 28, 28)
-        parts.append(squeeze.repeat_interleave(COPIES, 0)[:, None] @ _copies(digits, classes, generator))
+        parts.append(squeeze.repeat_interleave(COPIES, 0)[:, None] @ images)
     aside = (_uniform(generator, count, 1, 1, 1) < 0.5).repeat_interleave(COPIES, 0)
     images = torch.maximum(*parts).clamp(max=1)
     return torch.where(aside, images.mT, images)

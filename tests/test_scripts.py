@@ -134,6 +134,8 @@ def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_ru
         (("--fraction", 2), "fraction"),
         (("--fraction", "0.1", "--images-per-class", 5), "exclude"),
         (("--margin", -1), "--margin"),
+        (("--match-weight", -1), "--match-weight"),
+        (("--match-weight", 0, "--also", "pens"), "--match-weight"),
         (("--lr", "nan"), "--lr"),
         (("--epochs", 0), "--epochs"),
         (("--batch-size", 1), "--batch-size"),

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from siamese_mnist import load_digits
+from siamese_mnist import load_digits, symbols
 from siamese_mnist.company import PENS, Company
+from siamese_mnist.pen import BOX
 from siamese_mnist.strangers import turn
-from siamese_mnist.symbols import CHARACTERS, COPIES, Symbols, compose, invent
+from siamese_mnist.symbols import CHARACTERS, COPIES, LEAST, Symbols, compose, invent
 
 
 def generator(seed):
@@ -60,6 +61,16 @@ def test_a_composed_symbol_has_half_the_ink_of_its_digits(train_digits):
     some = train_digits.select(train_digits.members[8][:1])
     ink = compose(some, 60, generator(0)).sum((1, 2, 3))
     assert ((ink / (some.images / 255).sum() - 1).abs() < 0.1).all()  # two times a half
+
+
+@pytest.mark.parametrize("upright", [0, 1])
+def test_composed_symbols_are_of_turned_digits_but_for_a_share(train_digits, upright, monkeypatch):
+    monkeypatch.setattr(symbols, "UPRIGHT", upright)
+    seven = train_digits.select(train_digits.members[7][:1])
+    images = torch.cat([compose(seven, 100, generator(0)), compose(seven, 100, generator(1))])[::COPIES]
+    kinds = len(images.flatten(1).unique(dim=0))
+    lengths = BOX - 2 * LEAST + 1
+    assert kinds == 2 * lengths if upright else kinds > 20 * lengths  # aside or not; 64 pairs of positions beside
 
 
 def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digits):
