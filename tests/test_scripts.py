@@ -1,7 +1,6 @@
 """The scripts as a user calls them."""
 
 import csv
-import dataclasses
 import json
 import math
 import resource
@@ -19,7 +18,6 @@ from PIL import Image
 
 from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.figures import FIGURES
-from siamese_mnist.options import TrainingOptions, as_typed
 
 QUICK = ("--images-per-class", 12, "--epochs", 3, "--batch-size", 60)
 
@@ -288,15 +286,3 @@ def test_no_weights_and_wrong_weights_are_one_line(run_script, tmp_path, monkeyp
     (tmp_path / "best" / "config.json").touch()
     with pytest.raises(InputError, match="best"):
         SiameseNetwork.from_pretrained(tmp_path)
-
-
-def test_help_shows_every_option_with_its_default(run_script):
-    done = run_script("train.py", "--help")
-    assert done.returncode == 0
-    text = " ".join(done.stdout[done.stdout.index("\noptions:") :].split())
-    for option in dataclasses.fields(TrainingOptions):
-        told = text[text.index(f" {as_typed(option.name)}") :]
-        default = "0.01 for conv4" if option.name == "lr" else option.default
-        assert default in (None, True, False) or f"(default: {default}" in told[: told.index(")") + 1]
-    assert " --out " in text
-    assert " --resume " in text

@@ -1,4 +1,6 @@
-"""What is particular to train.py: the schedule, the average of the weights, the fingerprint of the images."""
+"""What is particular to train.py: the schedule, the average of the weights, the fingerprint of the images, the help."""
+
+import dataclasses
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ import train
 from siamese_mnist import SiameseNetwork
 from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.losses import LOSSES
-from siamese_mnist.options import TrainingOptions
+from siamese_mnist.options import TrainingOptions, as_typed
 
 
 def test_the_learning_rate_rises_and_falls_in_half_cosines():
@@ -98,3 +100,15 @@ def test_every_loss_trains_every_encoder(run_script, tmp_path, loss):
         assert done.returncode == 0, done.stderr
         facts = SiameseNetwork.from_pretrained(tmp_path / encoder / "best").training_facts
         assert (facts["loss"], facts["encoder"], facts["head"]) == (loss, encoder, "distance")
+
+
+def test_help_shows_every_option_with_its_default(run_script):
+    done = run_script("train.py", "--help")
+    assert done.returncode == 0
+    text = " ".join(done.stdout[done.stdout.index("\noptions:") :].split())
+    for option in dataclasses.fields(TrainingOptions):
+        told = text[text.index(f" {as_typed(option.name)}") :]
+        default = "0.01 for conv4" if option.name == "lr" else option.default
+        assert default in (None, True, False) or f"(default: {default}" in told[: told.index(")") + 1]
+    assert " --out " in text
+    assert " --resume " in text
