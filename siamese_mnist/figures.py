@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, PercentFormatter
 from tqdm import tqdm
 
+from siamese_mnist.atlas import lay_out
 from siamese_mnist.evaluation import Evaluation
 from siamese_mnist.galleries import draw_matches, draw_one_shot, draw_pairs
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
@@ -129,14 +130,9 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
 
 
 def plot_embedding_map(evaluation: Evaluation) -> Figure:
-    """Draws at most 1,000 embeddings on a plane, each as its class's name, and a typical image of each class."""
-    from sklearn.manifold import TSNE  # The import takes seconds and 100 MB.
-
+    """Draws at most 1,000 images, the alike together, each as its class's name, and a typical one of each class."""
     sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
-    digits, embeddings = evaluation.digits.select(sample), evaluation.scoring.embeddings[sample].cpu().numpy()
-    points = embeddings[:, :2]
-    if len(sample) >= 8:  # t-SNE (van der Maaten and Hinton 2008) needs more images than neighbours.
-        points = TSNE(perplexity=min(30, len(sample) / 4), init="pca", random_state=0).fit_transform(embeddings)
+    digits, points = evaluation.digits.select(sample), lay_out(evaluation.log_odds[sample][:, sample]).numpy()
     figure, axes = plt.subplots(figsize=(7.5, 7), layout="constrained")
     colours = plt.get_cmap("tab10" if len(digits.classes) <= 10 else "turbo", len(digits.classes))
     span = np.ptp(points, 0)
@@ -159,7 +155,7 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
         if len(digits.classes) <= MOST_NUMBERED
         else "dot is an image, framed is a typical one of its"
     )
-    axes.set_title(f"Embeddings of {len(points):,} images, flattened by t-SNE\neach {told} class")
+    axes.set_title(f"{len(points):,} images, the more alike the nearer, by t-SNE\neach {told} class")
     axes.spines[:].set_visible(False)
     return figure
 
