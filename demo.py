@@ -54,17 +54,19 @@ def describe(weights: str, model: SiameseNetwork) -> str:
     """Says which weights these are, and their equal error rate."""
     facts, path = model.training_facts, evaluation_folder(weights) / METRICS
     trained = f", trained on {facts.get('images', 0):,} {facts.get('dataset')} images" if facts else ""
-    eer = f"EER {facts['validation_eer']:.2%} on validation images" if "validation_eer" in facts else "EER not measured"
+    eer, of = facts.get("validation_eer"), "validation images"
     measured = read_object(path) if path.is_file() else {}
     try:
         of_all = measured.get("fraction") is None and set(measured.get("classes", ())) == set(model.classes)
         if of_all and measured.get("weights_crc32") == model.fingerprint:
-            if not 0 <= measured["eer"] <= 1:
-                raise ValueError(f"eer {measured['eer']!r:.40}")
-            eer = f"EER {measured['eer']:.2%} on the {measured['dataset']} {measured['split']} split"
+            eer, of = measured["eer"], f"the {measured['dataset']} {measured['split']} split"
+            if not 0 <= eer <= 1:
+                raise ValueError(f"eer {eer!r:.40}")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: damaged ({error}); remove it, or run {command('evaluate.py', weights)}") from error
-    return f"Weights: {weights}{trained}; {eer}"
+    if eer is None:
+        return f"The network: {weights}{trained}; its errors were not measured"
+    return f"The network: {weights}{trained}; wrong about {eer:.2%} of same and of different pairs of {of} (EER)"
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,4 +1,5 @@
-"""How fast the page is: scoring, loading, pen-up to result in Chromium, twenty clients at once, Ctrl-C.
+"""How fast the page is: scoring, loading, pen-up to result and answers while drawing in Chromium, twenty clients
+at once, Ctrl-C.
 
 python -m benchmarks.page runs/default
 
@@ -7,6 +8,7 @@ Wants Chromium and Linux (memory is read from /proc).
 
 import argparse
 import itertools
+import math
 import re
 import shutil
 import signal
@@ -32,20 +34,22 @@ from siamese_mnist.runs import find_weights
 
 DRAWINGS, PEN_UPS, LOADS, CLIENTS, CALLS = 200, 30, 9, 20, 50
 SEVEN, ONE = [(70, 60), (200, 60), (130, 230)], [(150, 50), (135, 230)]
+CURL = [(140 + 100 * math.cos(turn / 8), 140 + 60 * math.sin(turn / 5)) for turn in range(60)]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WATCH = """() => {
-    const read = () => document.querySelector('#match-panel .sentence').textContent;
+    const bench = document.querySelector('.bench');
     window.waits = [];
-    let up = 0, before = '';
-    document.querySelector('#match-pad canvas').addEventListener('pointerup', () => {
-        [up, before] = [performance.now(), read()];
-    });
+    window.answers = 0;
+    let up = 0;
+    document.querySelector('#pad canvas').addEventListener('pointerup', () => (up = performance.now()));
+    const seen = document.querySelector('.seen .tile');
+    new MutationObserver(() => (window.answers += 1)).observe(seen, { attributes: true });
     new MutationObserver(() => requestAnimationFrame(() => {
-        if (up && read() !== before) {
+        if (up && bench.getAttribute('aria-busy') === 'false') {
             window.waits.push(performance.now() - up);
             up = 0;
         }
-    })).observe(document.querySelector('#match-panel'), { subtree: true, childList: true, characterData: true });
+    })).observe(bench, { attributes: true });
 }"""
 
 
@@ -92,23 +96,30 @@ def browse(url: str) -> None:
             page = browser.new_context().new_page()
             started = time.perf_counter()
             page.goto(url, wait_until="commit")
-            page.locator("#match-pad canvas").wait_for()
+            page.locator(".bench[aria-busy]").wait_for()
             loads.append(time.perf_counter() - started)
         report("page load until it can be drawn on", statistics.median(loads), "s", f"median of {LOADS}, new visitors")
+        page.locator(".map .tile").first.wait_for()
         page.evaluate(WATCH)
         for index in tqdm(range(PEN_UPS), desc="pen-ups", leave=False, disable=None):
             pen(page, ONE if index % 2 else SEVEN)
             page.wait_for_function("n => window.waits.length > n", arg=index)
-            page.locator("#match-pad .clear").click()
-            page.wait_for_function("!document.querySelector('#match-panel .winner, #match-panel .seen img')")
+            page.locator("#pad .clear").click()
+            page.locator(".map .you").wait_for(state="hidden")
         waits = page.evaluate("window.waits")[:PEN_UPS]
         report("pen-up to updated page", statistics.median(waits), "ms", f"median of {PEN_UPS}, worst {max(waits):.0f}")
+        page.evaluate("window.answers = 0")
+        started = time.perf_counter()
+        pen(page, CURL)
+        seconds = time.perf_counter() - started
+        report("answers while drawing", page.evaluate("window.answers") / seconds, "/s", f"a stroke of {seconds:.1f} s")
         browser.close()
 
 
-def pen(page: Page, points: list[tuple[int, int]]) -> None:
-    box = page.locator("#match-pad canvas").bounding_box()
-    at = [(box["x"] + x, box["y"] + y) for x, y in points]
+def pen(page: Page, points: list[tuple[float, float]]) -> None:
+    """Draws a stroke in a square of 280 × 280."""
+    box = page.locator("#pad canvas").bounding_box()
+    at = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in points]
     page.mouse.move(*at[0])
     page.mouse.down()
     for point in at[1:]:

@@ -1,5 +1,6 @@
 """One image against references of every class: how it resembles each, and which it is, if any."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.sources import DIGIT_NAMES
 
 REFERENCES = 20  # For each class.
+TIE = 0.1  # Log-odds that lie no farther apart are even.
 
 
 def mean_log_odds(log_odds: Tensor, references: Tensor) -> Tensor:
@@ -34,10 +36,28 @@ class Symbol(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Similarities by name, of classes then symbols, and the name that wins, if one is like enough."""
+    """The log-odds by name, of classes then symbols, and the name that wins, if one is like enough."""
 
-    scores: dict[str, float]
+    log_odds: dict[str, float]
     winner: str | None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The similarity to each."""
+        return dict(zip(self.log_odds, torch.tensor([*self.log_odds.values()], dtype=torch.float64).sigmoid().tolist()))
+
+    @property
+    def ranked(self) -> list[str]:
+        """The names, the most alike first."""
+        return sorted(self.log_odds, key=self.log_odds.__getitem__, reverse=True)
+
+    @property
+    def tied(self) -> list[str]:
+        """The names that no one could tell from the winner by these scores; none if it stands alone."""
+        if self.winner is None:
+            return []
+        names = [name for name in self.ranked if self.log_odds[name] > self.log_odds[self.winner] - TIE]
+        return names if len(names) > 1 else []
 
 
 class Matcher:
@@ -57,16 +77,23 @@ class Matcher:
         """The similarity (N, classes) of embeddings (N, D) to the references of each class, at their mean log-odds."""
         return mean_log_odds(self.model.logits(embeddings, self.embeddings), references).sigmoid()
 
-    @torch.no_grad()
     def match(self, embedding: Tensor, references: Tensor, symbols: dict[str, Symbol]) -> Match:
         """Matches one embedding (1, D) with the references of each class and the examples of each symbol, at their mean
         log-odds; a class may win from the rejection threshold on, a symbol, of few examples, from the threshold."""
-        scores = dict(zip(self.names, self.scores(embedding, references)[0].tolist()))
-        for name, symbol in symbols.items():
-            scores[name] = self.model.logits(embedding, symbol.embeddings).mean().sigmoid().item()
-        best = max(scores, key=scores.__getitem__)
-        enough = scores[best] >= (self.model.threshold if best in symbols else self.model.rejection_threshold)
-        return Match(scores, best if enough else None)
+        return self.decide(self.log_odds(embedding, references, symbols), symbols)
+
+    @torch.no_grad()
+    def log_odds(self, embedding: Tensor, references: Tensor, symbols: dict[str, Symbol]) -> dict[str, Tensor]:
+        """The log-odds of one embedding (1, D) with each reference of each class, with each example of each symbol."""
+        found = dict(zip(self.names, self.model.logits(embedding, self.embeddings)[0, references]))
+        return found | {name: self.model.logits(embedding, own.embeddings)[0] for name, own in symbols.items()}
+
+    def decide(self, log_odds: dict[str, Tensor], symbols: Collection[str]) -> Match:
+        """The match that `log_odds` make, some of which are of symbols."""
+        means = {name: own.mean().item() for name, own in log_odds.items()}
+        best = max(means, key=means.__getitem__)
+        enough = self.model.threshold if best in symbols else self.model.rejection_threshold
+        return Match(means, best if torch.tensor(means[best]).sigmoid() >= enough else None)
 
     @torch.no_grad()
     def refuse_several(self, parts: Tensor, references: Tensor) -> None:

@@ -18,7 +18,7 @@ FLAGS = [
 ]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 WAIT = 15_000  # milliseconds
-MATCH, VERIFY, TEACH = TABS = range(3)
+TABS = ("match", "compare", "teach")
 
 
 def find_chromium() -> str | None:
@@ -35,38 +35,45 @@ def visit(browser: Browser, url: str, **options) -> Iterator[Page]:
     page.on("response", lambda response: response.status >= 400 and wrong.append(f"{response.status} {response.url}"))
     page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(url)
-    expect(page.locator("#match-pad canvas")).to_be_visible(timeout=WAIT)
+    arrive(page, url)
     yield page
     context.close()
     assert not wrong
+
+
+def arrive(page: Page, url: str) -> None:
+    """Opens the page, and waits for its map."""
+    page.goto(url)
+    expect(page.locator("#pad canvas")).to_be_visible(timeout=WAIT)
+    expect(page.locator(".map .tile").first).to_be_visible(timeout=2 * WAIT)
 
 
 def is_foreign(address: str, url: str) -> bool:
     return not address.startswith((url, "data:", "blob:", url.replace("http", "ws", 1)))
 
 
-def open_tab(page: Page, tab: int) -> None:
-    page.get_by_role("tab").nth(tab).click()
+def open_tab(page: Page, tab: str) -> None:
+    page.locator(f"#tab-{tab}").click()
 
 
-def sentence(page: Page, panel: str) -> Locator:
-    return page.locator(f"#{panel} [role=status]")
+def sentence(page: Page) -> Locator:
+    """What is said about the drawing, or on the tab of two, about these."""
+    return page.locator(".sentence:visible")
 
 
-def expect_winner(page: Page, name: object, panel: str = "match-panel") -> None:
-    """The sentence names the winner, and its card is the one that is marked."""
-    expect(page.locator(f"#{panel} .winner strong")).to_have_attribute("title", str(name), timeout=WAIT)
-    expect(sentence(page, panel)).to_contain_text(str(name), timeout=WAIT)
+def expect_winner(page: Page, name: object) -> None:
+    """The sentence names the winner, and its row is the one that is marked."""
+    expect(page.locator(".row.winner b")).to_have_text(str(name), timeout=WAIT)
+    expect(sentence(page)).to_contain_text(str(name), timeout=WAIT)
 
 
-def expect_blank(page: Page, panel: str = "match-panel") -> None:
-    """The panel shows no drawing, and no winner."""
-    expect(page.locator(f"#{panel} .seen img, #{panel} .winner")).to_have_count(0, timeout=WAIT)
+def expect_blank(page: Page) -> None:
+    """The page shows no drawing, and no winner."""
+    expect(page.locator(".row.winner, .map .you:visible, .nearest button:enabled")).to_have_count(0, timeout=WAIT)
 
 
 def draw_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
-    """Draws with the mouse; the strokes are in the canvas's 280 × 280 pixels."""
+    """Draws with the mouse; the strokes are in a square of 280 × 280."""
     for points in to_screen(page, pad, strokes):
         page.mouse.move(*points[0])
         page.mouse.down()
@@ -77,7 +84,6 @@ def draw_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
 
 def touch_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
     """Draws with a finger."""
-    page.locator(f"#{pad} canvas").scroll_into_view_if_needed()
     device = page.context.new_cdp_session(page)
 
     def send(kind: str, *points: tuple[float, float]) -> None:
@@ -92,10 +98,30 @@ def touch_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
 
 
 def to_screen(page: Page, pad: str, strokes: list[Stroke]) -> list[Stroke]:
-    box = page.locator(f"#{pad} canvas").bounding_box()
+    canvas = page.locator(f"#{pad} canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
     scale = box["width"] / 280
     return [[(box["x"] + scale * x, box["y"] + scale * y) for x, y in stroke] for stroke in strokes]
 
 
+def press(page: Page, pad: str, name: str) -> None:
+    page.locator(f"#{pad}").get_by_role("button", name=name).click()
+
+
 def clear(page: Page, pad: str) -> None:
-    page.locator(f"#{pad}").get_by_role("button", name="Clear").click()
+    button = page.locator(f"#{pad}").get_by_role("button", name="Clear")
+    if button.is_enabled():
+        button.click()
+
+
+def ink_on(page: Page, pad: str) -> int:
+    """How many of the canvas's pixels are dark."""
+    return page.locator(f"#{pad} canvas").evaluate(
+        """canvas => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            let dark = 0;
+            for (let i = 0; i < data.length; i += 4) dark += data[i] < 128;
+            done(dark);
+        })))"""
+    )

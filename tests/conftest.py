@@ -168,7 +168,7 @@ def page_app(released, test_digits):
     from siamese_mnist.matching import Matcher
     from siamese_mnist.page.app import Page
 
-    return Page(Matcher(released, test_digits), "")
+    return Page(Matcher(released, test_digits), "The network: weights")
 
 
 @pytest.fixture(scope="session")

@@ -73,8 +73,11 @@ def test_the_wheel_encodes_an_image_from_any_folder(installed, tmp_path):
 
 
 def test_the_wheel_brings_what_the_page_is_made_of(installed, tmp_path):
-    code = "from siamese_mnist.page.app import sketchpad; print(len(sketchpad('a', 'b', 'c').js_on_load))"
-    assert int(run_elsewhere(installed, tmp_path, code)[0]) > 1000
+    code = (
+        "from siamese_mnist.page.app import FOLDER, SCRIPTS;"
+        "print(*(len((FOLDER / name).read_text()) for name in ('page.html', 'page.css', *SCRIPTS)))"
+    )
+    assert min(map(int, run_elsewhere(installed, tmp_path, code))) > 1000
 
 
 def test_the_wheel_brings_the_handwriting_and_its_licences(installed, tmp_path):
