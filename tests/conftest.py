@@ -196,6 +196,26 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def page(browser, site):
+    """The page, open."""
+    from browser import visit
+
+    with visit(browser, site) as page:
+        yield page
+
+
+@pytest.fixture
+def bench(page):
+    """Its first tab, with a blank pad."""
+    from browser import clear, expect_blank, open_tab
+
+    open_tab(page, "match")
+    clear(page, "pad")
+    expect_blank(page)
+    return page
+
+
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
     """The address at which a folder's files can be downloaded, on loopback."""

@@ -74,8 +74,8 @@ def test_the_wheel_encodes_an_image_from_any_folder(installed, tmp_path):
 
 def test_the_wheel_brings_what_the_page_is_made_of(installed, tmp_path):
     code = (
-        "from siamese_mnist.page.app import FOLDER, SCRIPTS;"
-        "print(*(len((FOLDER / name).read_text()) for name in ('page.html', 'page.css', *SCRIPTS)))"
+        "from siamese_mnist.page.app import FOLDER, SCRIPTS, STYLES;"
+        "print(*(len((FOLDER / name).read_text()) for name in ('page.html', *SCRIPTS, *STYLES)))"
     )
     assert min(map(int, run_elsewhere(installed, tmp_path, code))) > 1000
 

@@ -143,16 +143,16 @@ class Answers:
         return {"images": [ink_url(self.matcher.digits.images[image]) for image in both]}
 
     def character(self, question: dict[str, Any]) -> dict[str, Any]:
-        """A character that no training saw, any or the one of that number, by one of its writers."""
-        characters, number = _characters(), question.get("number")
+        """A character that no training saw, any or the one of that number, by a writer other than the one named."""
+        characters, number, writer = _characters(), question.get("number"), question.get("writer")
         if number is None:
             number = int(torch.randint(len(characters.members), ()))
         if type(number) is not int or not 0 <= number < len(characters.members):
             raise InputError(f"characters have numbers from 0 to {len(characters.members) - 1}")
-        members = characters.members[number]
-        image = characters.images[members[torch.randint(len(members), ())]]
-        name = characters.names[number].replace("/character", " ")
-        return {"number": number, "name": name, "image": ink_url(image)}
+        writers = [each for each in range(len(characters.members[number])) if each != writer]
+        writer = writers[int(torch.randint(len(writers), ()))]
+        image, name = characters.images[characters.members[number][writer]], characters.names[number]
+        return {"number": number, "writer": writer, "name": name.replace("/character", " "), "image": ink_url(image)}
 
     def _draw_references(self, seed: int) -> Tensor:
         return self.matcher.sample(torch.Generator().manual_seed(seed))

@@ -24,6 +24,7 @@ from siamese_mnist.sources import DIGIT_NAMES
 matplotlib.use("Agg")  # Otherwise Gradio looks for a display at the first drawing, which takes a second.
 FOLDER = Path(__file__).parent
 SCRIPTS = ("pad.js", "views.js", "page.js", "teach.js")
+STYLES = ("page.css", "pad.css", "views.css", "tabs.css")
 MOST_FILES = 100  # In a call of /match_many.
 
 
@@ -112,7 +113,7 @@ class Page:
         """Serves the page in the background; returns the app, to be closed, and its address. OSError if it cannot."""
         app = self.build()
         theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
-        look = {"theme": theme, "css_paths": FOLDER / "page.css", "footer_links": ["api"]}
+        look = {"theme": theme, "css_paths": [FOLDER / name for name in STYLES], "footer_links": ["api"]}
         rest = {"prevent_thread_lock": True, "quiet": True, "enable_monitoring": False, "ssr_mode": False, **look}
         with _reached_without_proxy(host, share):
             _, local, public = app.launch(server_name=host, server_port=port, share=share, max_file_size="20mb", **rest)

@@ -4,7 +4,7 @@ const find = (name) => root.querySelector(name);
 const STORE = 'siamese-mnist symbols';
 const MOST = JSON.parse(root.dataset.most); // symbols, examples of each, characters of a name
 const AWAY = 'The server does not answer. Is it still running? Asking again …';
-const state = { seed: 0, symbols: recall(), opened: null, images: [], answer: null, nearest: [], character: null };
+const state = { seed: 0, symbols: recall(), opened: null, laidOut: 0, images: [], answer: null, nearest: [], character: null };
 
 function recall() {
   try {
@@ -23,10 +23,18 @@ function remember() {
   }
 }
 
+async function ask(method, question) {
+  try {
+    return (await server[method](question)) ?? { error: AWAY }; // Gradio may keep it to itself that no server is there.
+  } catch {
+    return { error: AWAY };
+  }
+}
+
 // Asks one thing at a time. What changed meanwhile is asked next, so the last answer is the finished drawing's; until
 // then `where` is busy.
 function asker(method, question, show, where) {
-  let [busy, stale, last] = [false, false, ''];
+  let [busy, stale, last, answer] = [false, false, '', null];
   const setBusy = (value) => where.setAttribute('aria-busy', (busy = value));
   setBusy(false);
   return async () => {
@@ -36,21 +44,14 @@ function asker(method, question, show, where) {
     while (stale) {
       stale = false;
       const asked = question();
-      if (!asked || asked.error) {
-        last = '';
-        show(asked);
-        continue;
-      }
-      if (JSON.stringify(asked) === last) continue; // The pen was lifted where it was last.
-      try {
-        last = JSON.stringify(asked);
-        show(await server[method](asked));
-      } catch {
-        last = '';
-        show({ error: AWAY });
-        await new Promise((resolve) => setTimeout(resolve, 1000));
-        stale = true;
-      }
+      const words = JSON.stringify(asked);
+      if (!asked || asked.error) answer = asked;
+      else if (words !== last) answer = await ask(method, asked); // The pen may be lifted where it was last.
+      last = words;
+      show(answer);
+      if (answer?.error !== AWAY) continue;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      [last, stale] = ['', true];
     }
     setBusy(false);
   };
@@ -59,7 +60,8 @@ function asker(method, question, show, where) {
 const match = asker('match', () => {
   if (pad.empty) return null;
   if (pad.onlyDot) return { error: 'Only a dot so far: go on drawing' };
-  return { drawing: pad.exported(), seed: state.seed, symbols: state.symbols, several: teaching() };
+  const { seed, symbols, laidOut } = state;
+  return { drawing: pad.exported(), seed, symbols, several: teaching(), laidOut };
 }, showMatch, find('.bench'));
 
 const compare = asker('compare', () => {
@@ -79,6 +81,7 @@ const open = asker('open', () => ({ seed: state.seed, symbols: state.symbols }),
   const examples = state.symbols.flatMap((symbol) => symbol.examples).length;
   if (opened.places.length !== opened.names.length * opened.columns + examples) return; // something was taught meanwhile
   state.opened = opened;
+  state.laidOut += 1; // What was answered before has no place on this map.
   layOut();
   match();
 }, find('.map'));
@@ -185,7 +188,7 @@ find('.renew').addEventListener('click', () => {
 });
 for (const button of root.querySelectorAll('[data-pair]')) {
   button.addEventListener('click', async () => {
-    const { images, error } = await server.pair({ kind: button.dataset.pair });
+    const { images, error } = await ask('pair', { kind: button.dataset.pair });
     if (error) return showVerdict({ error });
     await Promise.all([left.showUrl(images[0]), right.showUrl(images[1])]);
   });

@@ -48,10 +48,10 @@ function listTaught() {
 find('.learn').addEventListener('click', learn);
 nameField.addEventListener('keydown', ({ key }) => key === 'Enter' && learn());
 find('.character').addEventListener('click', async () => {
-  const found = await server.character({ number: state.character });
+  const again = state.character;
+  const found = await ask('character', again ?? {});
   if (found.error) return say(find('.lesson'), found.error);
-  const again = state.character !== null;
-  state.character = again ? null : found.number; // first by one writer, then by another
+  state.character = again ? null : { number: found.number, writer: found.writer }; // then by another writer
   if (!again) nameField.value = found.name;
   say(find('.lesson'), again ? 'The same character by another writer' : `${found.name}: teach it, then take it once more, by another writer`);
   await pad.showUrl(found.image);
