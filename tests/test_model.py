@@ -103,9 +103,10 @@ def test_images_of_another_shape_are_refused(network, shape):
 
 
 def test_encoders_have_the_published_layers():
-    convolutions = {"conv4": [(1, 32), (32, 64), (64, 128), (128, 512)], "conv2": [(1, 8), (8, 16)]}
-    linears = {"conv4": [(512, 128)], "conv2": [(144, 64), (64, 32), (32, 10)]}
-    for name in ("conv4", "conv2"):
+    first, second = [(1, 32), (32, 64)], [(64, 128), (128, 512)]
+    convolutions = {"conv5": [*first, (64, 64), *second], "conv4": first + second, "conv2": [(1, 8), (8, 16)]}
+    linears = {"conv5": [(512, 128)], "conv4": [(512, 128)], "conv2": [(144, 64), (64, 32), (32, 10)]}
+    for name in ENCODERS:
         layers = list(ENCODERS[name].build())
         found = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
         assert [(layer.in_channels, layer.out_channels) for layer in found] == convolutions[name]
