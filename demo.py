@@ -13,6 +13,7 @@ import argparse
 import os
 import socket
 import time
+from unittest.mock import patch
 
 from siamese_mnist import InputError, SiameseNetwork
 from siamese_mnist.errors import command, run_script
@@ -32,6 +33,8 @@ def main() -> None:
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Otherwise the import asks the network, which takes seconds.
     try:
+        with patch("inspect.getfile", side_effect=OSError):  # Else Gradio writes stubs of its components: 1.5 s.
+            import gradio  # noqa: F401
         from siamese_mnist.page.app import Page
     except ImportError as error:
         raise InputError(f"the page needs what is not installed ({error}); pip install -r requirements.txt") from error

@@ -131,7 +131,12 @@ def open_run() -> Run:
     where.add_argument("--resume", **FOLDER, help="go on with a run that was stopped")
     given = vars(parser.parse_args())
     resume, out = given.pop("resume"), given.pop("out")
-    return Run.resume(resume, given) if resume else Run.new(out, TrainingOptions(**given))
+    if resume:
+        return Run.resume(resume, given)
+    if given.get("init"):  # Of whatever kind those weights are.
+        found = SiameseNetwork.from_pretrained(find_weights(given["init"]))
+        given = {"encoder": found.encoder_name, "head": found.head_name} | given
+    return Run.new(out, TrainingOptions(**given))
 
 
 def start_from(init: str, model: SiameseNetwork) -> None:

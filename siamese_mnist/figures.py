@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, PercentFormatter
 from tqdm import tqdm
 
-from siamese_mnist.atlas import lay_out
+from siamese_mnist.atlas import lay_out, spread
 from siamese_mnist.evaluation import Evaluation
 from siamese_mnist.galleries import draw_matches, draw_one_shot, draw_pairs
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
@@ -132,7 +132,8 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
 def plot_embedding_map(evaluation: Evaluation) -> Figure:
     """Draws at most 1,000 images, the alike together, each as its class's name, and a typical one of each class."""
     sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
-    digits, points = evaluation.digits.select(sample), lay_out(evaluation.log_odds[sample][:, sample]).numpy()
+    digits, log_odds = evaluation.digits.select(sample), evaluation.log_odds[sample][:, sample]
+    points = spread(lay_out(log_odds)).numpy()
     figure, axes = plt.subplots(figsize=(7.5, 7), layout="constrained")
     colours = plt.get_cmap("tab10" if len(digits.classes) <= 10 else "turbo", len(digits.classes))
     span = np.ptp(points, 0)

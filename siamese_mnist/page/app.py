@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import matplotlib
 import torch
 from jinja2 import Environment
 from torch import Tensor
@@ -21,7 +20,7 @@ from siamese_mnist.page.answers import LONGEST_NAME, MOST_EXAMPLES, MOST_SYMBOLS
 from siamese_mnist.page.pictures import data_url
 from siamese_mnist.sources import DIGIT_NAMES
 
-matplotlib.use("Agg")  # Otherwise Gradio looks for a display at the first drawing, which takes a second.
+os.environ.setdefault("MPLBACKEND", "Agg")  # Otherwise Gradio looks for a display at the first call, for a second.
 FOLDER = Path(__file__).parent
 SCRIPTS = ("pad.js", "views.js", "page.js", "teach.js")
 STYLES = ("page.css", "pad.css", "views.css", "tabs.css")
@@ -142,4 +141,5 @@ class Page:
         names, most = self.matcher.names, [MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME]
         kind = "digit" if {*names} <= {*DIGIT_NAMES} else "symbol"
         template = Environment(autoescape=True).from_string((FOLDER / "page.html").read_text())
-        return template.render(kind=kind, classes=len(names), most=most)
+        dimensions = self.matcher.embeddings.shape[1]
+        return template.render(kind=kind, classes=len(names), dimensions=dimensions, most=most)

@@ -75,7 +75,7 @@ const open = asker('open', () => ({ seed: state.seed, symbols: state.symbols }),
       state.symbols = [];
       say(find('.lesson'), `What was taught before cannot be used here: ${opened.error}`);
       open();
-    } else say(find('.waiting') ?? find('.legend'), opened.error);
+    } else say(find('.waiting') ?? find('.faithful'), opened.error);
     return;
   }
   const examples = state.symbols.flatMap((symbol) => symbol.examples).length;
@@ -99,7 +99,8 @@ function layOut() {
   root.style.setProperty('--image', percent(0.7 / Math.sqrt(state.images.length)));
   atlas.lay(state.images, places, state.sheet);
   rows.lay(groups, state.sheet);
-  say(find('.legend'), `The more alike, the nearer (by t-SNE): of the ten that a drawing is most like, ${(10 * state.opened.kept).toFixed(0)} are its ten nearest here.`);
+  const kept = (10 * state.opened.kept).toFixed(0);
+  say(find('.faithful'), `The more alike, the nearer, as far as a plane can tell: ${kept} of the 10 most like a drawing are near it here (t-SNE).`);
   find('.tries').replaceChildren('or try', ...state.opened.tries.map((url, at) => {
     const one = make('button', { type: 'button', 'aria-label': `Picture ${at + 1} to try` }, fillTile(make('span', { class: 'tile' }), { url }));
     one.addEventListener('click', () => pad.showUrl(url));
@@ -111,6 +112,7 @@ function layOut() {
 function showMatch(answer) {
   const whole = answer && !answer.error ? answer : null;
   state.answer = whole;
+  showStep();
   if (whole) whole.all = whole.log_odds.flat();
   // Not laid out yet, or asked before a symbol was taught or forgotten: what comes next will fit.
   const fits = whole && whole.all.length === state.images.length ? whole : null;

@@ -17,10 +17,26 @@ function learn() {
   if (known) known.examples.push(state.answer.seen);
   else state.symbols.push({ name, examples: [state.answer.seen] });
   const kept = remember();
+  state.taught = true;
   pad.commit([]);
   open();
   say(find('.lesson'), `Learned “${name}”. Draw it again: is it known?${kept}`);
 }
+
+// The step that is next: draw, name, draw again.
+function showStep() {
+  if (pad.empty && !state.symbols.length) state.taught = false;
+  const next = state.taught ? '.again' : pad.empty ? '.draw' : '.name';
+  for (const step of root.querySelectorAll('.steps li')) {
+    if (step.matches(next)) step.setAttribute('aria-current', 'step');
+    else step.removeAttribute('aria-current');
+  }
+}
+
+nameField.addEventListener('input', () => {
+  state.taught = false; // Another one is being named.
+  showStep();
+});
 
 function forget(name, at) {
   const symbol = state.symbols.find((each) => each.name === name);

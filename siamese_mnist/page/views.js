@@ -12,7 +12,7 @@ const percent = (share) => `${(100 * share).toFixed(2)}%`;
 const onMap = ([x, y]) => [6 + 88 * x, 6 + 88 * y]; // so that no image is cut off
 const similarity = (logOdds) => {
   const share = 1 / (1 + Math.exp(-logOdds));
-  return share > 0.995 ? 'over 0.99' : share < 0.005 ? 'below 0.01' : share.toFixed(2);
+  return share > 0.995 ? '> 0.99' : share < 0.005 ? '< 0.01' : share.toFixed(2);
 };
 const say = (node, text) => node.textContent !== text && (node.textContent = text); // or it would be read out again
 
@@ -68,7 +68,7 @@ class Atlas {
       ['x1', 'y1', 'x2', 'y2'].forEach((end, number) => line.setAttribute(end, ends[number]));
     });
     if (!place) return;
-    this.you.style.translate = place.map((share) => `calc(${share}cqw - 50%)`).join(' '); // left and top would be a jump
+    this.you.style.translate = place.map((share) => `calc(${share}cqw - 100% + 4px)`).join(' '); // left and top would be a jump
     fillTile(this.you, { url: answer.seen });
   }
 }
@@ -126,7 +126,7 @@ class Rows {
   }
 }
 
-// Numbers around 0 as colours: one end blue, the other orange, 0 white.
+// Numbers around 0 as colours: one end purple, the other green, 0 white.
 function drawStrip(strip, numbers) {
   const context = strip.getContext('2d');
   strip.width = numbers?.length ?? 1;
@@ -134,7 +134,7 @@ function drawStrip(strip, numbers) {
   const most = 2.5 / Math.sqrt(strip.width);
   (numbers ?? []).forEach((number, at) => {
     const strength = Math.min(1, Math.abs(number) / most);
-    const end = number < 0 ? [0, 90, 160] : [200, 80, 0];
+    const end = number < 0 ? [118, 42, 131] : [27, 120, 55];
     end.forEach((colour, part) => (picture.data[4 * at + part] = 255 + strength * (colour - 255)));
     picture.data[4 * at + 3] = 255;
   });
