@@ -132,9 +132,11 @@ def test_two_drawings_are_compared_side_by_side(answers, matcher):
 def test_pairs_are_two_images_of_the_kind_asked_for(answers, matcher, kind):
     digits = matcher.digits
     for _ in range(10):
-        pair = [(read_example(url) * 255).round() for url in answers.pair({"kind": kind})["images"]]
+        answer = answers.pair({"kind": kind})
+        pair = [(read_example(url) * 255).round() for url in answer["images"]]
         found = [(digits.images == image).flatten(1).all(1).nonzero().item() for image in pair]
         assert found[0] != found[1]
+        assert answer["names"] == [str(int(digits.labels[image])) for image in found]
         same = digits.labels[found[0]] == digits.labels[found[1]]
         similarity = matcher.model.similarity(*(matcher.embeddings[[each]] for each in found)).item()
         assert same == (kind == "same") if kind != "hard" else same == (similarity < 0.95)

@@ -130,11 +130,14 @@ def test_two_pictures_are_the_same_or_different(page):
         "parseFloat(getComputedStyle(document.querySelector('.siamese')).getPropertyValue('--threshold'))"
     )
     assert marks[0] > threshold > marks[1]
-    for kind in ("same", "different", "hard"):
+    for kind, words in (("same", "both"), ("different", "and"), ("hard", r"\d")):
         before = page.locator("#compare .numbers").inner_text()
         page.locator(f"[data-pair={kind}]").click()
+        expect(page.locator(".truth")).to_have_text(re.compile(words), timeout=WAIT)
         expect(page.locator("#compare .numbers")).not_to_have_text(before, timeout=WAIT)
         expect(sentence(page)).to_have_text(re.compile("the same$|different$"), timeout=WAIT)
+    clear(page, "left")
+    expect(page.locator(".truth")).to_have_text("")
 
 
 def test_one_example_teaches_a_symbol_that_outlives_a_reload_and_can_be_removed(browser, site):

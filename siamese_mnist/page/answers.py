@@ -126,7 +126,7 @@ class Answers:
         return answer
 
     def pair(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Two real images: of the same class, of different ones, or hard to judge."""
+        """Two real images and their names: of the same class, of different ones, or hard to judge."""
         if (kind := question.get("kind")) not in ("same", "different", "hard"):
             raise InputError("a pair is same, different or hard")
         log_odds, labels = self._survey.result().log_odds, self.matcher.digits.labels
@@ -140,7 +140,9 @@ class Answers:
         if not len(chosen):
             raise InputError(f"there is no {kind} pair among these images")
         both = divmod(int(chosen[torch.randint(len(chosen), ())]), len(labels))
-        return {"images": [ink_url(self.matcher.digits.images[image]) for image in both]}
+        digits = self.matcher.digits
+        names = [digits.class_names[digits.labels[image]] for image in both]
+        return {"images": [ink_url(digits.images[image]) for image in both], "names": names}
 
     def character(self, question: dict[str, Any]) -> dict[str, Any]:
         """A character that no training saw, any or the one of that number, by a writer other than the one named."""

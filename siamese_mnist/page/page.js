@@ -172,8 +172,8 @@ function look(what) {
 }
 
 const pad = new Pad(find('#pad'), () => match());
-const left = new Pad(find('#left'), () => compare());
-const right = new Pad(find('#right'), () => compare());
+const left = new Pad(find('#left'), () => changePair(''));
+const right = new Pad(find('#right'), () => changePair(''));
 const atlas = new Atlas(find('.map'), look);
 const nearestButtons = Array.from({ length: NEAREST }, (_, place) => {
   const parts = [make('span', { class: 'tile' }), make('b'), make('span'), make('span')];
@@ -190,10 +190,16 @@ find('.renew').addEventListener('click', () => {
 });
 for (const button of root.querySelectorAll('[data-pair]')) {
   button.addEventListener('click', async () => {
-    const { images, error } = await ask('pair', { kind: button.dataset.pair });
+    const { images, names, error } = await ask('pair', { kind: button.dataset.pair });
     if (error) return showVerdict({ error });
     await Promise.all([left.showUrl(images[0]), right.showUrl(images[1])]);
+    changePair(names[0] === names[1] ? `Whoever labelled them says: both ${names[0]}` : `Whoever labelled them says: ${names.join(' and ')}`);
   });
+}
+
+function changePair(truth) {
+  say(find('.truth'), truth);
+  compare();
 }
 
 // Tabs: the bench, where one draws and sees the map, stands in whichever of two needs it.
