@@ -21,7 +21,7 @@ from siamese_mnist.page.words import same_or_different, which_one
 
 MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME = 8, 5, 20  # For each visitor.
 SEEDS = 2**31
-HARD = 40  # So many of the most misleading pairs are hard ones.
+HARD, LOOKED_AT = 20, 5000  # So many pairs, no image in two of them, of the so many that mislead most, are hard ones.
 LEAST = 3.0  # Log-odds that the scale reaches, either way.
 BINS = 60  # Of the two heaps of log-odds that stand over the scale.
 TRIES = 5
@@ -33,6 +33,7 @@ class Survey(NamedTuple):
 
     log_odds: Tensor  # (N, N)
     places: Tensor  # (N, 2)
+    hard: list[tuple[int, int]]
     scale: dict[str, Any]  # From the lowest log-odds to the highest, and how many pairs of either kind lie where.
 
 
@@ -129,17 +130,13 @@ class Answers:
         """Two real images and their names: of the same class, of different ones, or hard to judge."""
         if (kind := question.get("kind")) not in ("same", "different", "hard"):
             raise InputError("a pair is same, different or hard")
-        log_odds, labels = self._survey.result().log_odds, self.matcher.digits.labels
-        upper = torch.triu(torch.ones_like(log_odds, dtype=torch.bool), 1)
-        same = labels[:, None] == labels[None]
-        if kind == "hard":
-            misleading = torch.where(same, -log_odds, log_odds).masked_fill(~upper, -torch.inf).flatten()
-            chosen = misleading.topk(min(HARD, int(upper.sum()))).indices
-        else:
-            chosen = torch.where((upper & (same == (kind == "same"))).flatten())[0]
-        if not len(chosen):
+        labels, chosen = self.matcher.digits.labels, self._survey.result().hard
+        if kind != "hard":
+            same = (labels[:, None] == labels[None]) == (kind == "same")
+            chosen = torch.triu(same, 1).nonzero().tolist()
+        if not chosen:
             raise InputError(f"there is no {kind} pair among these images")
-        both = divmod(int(chosen[torch.randint(len(chosen), ())]), len(labels))
+        both = chosen[int(torch.randint(len(chosen), ()))]
         digits = self.matcher.digits
         names = [digits.class_names[digits.labels[image]] for image in both]
         return {"images": [ink_url(digits.images[image]) for image in both], "names": names}
@@ -216,9 +213,16 @@ def survey(matcher: Matcher) -> Survey:
     for name, kind in (("same", same), ("different", ~same)):
         counts = log_odds[upper & kind].clamp(left, right).histc(BINS, left, right)
         heaps[name] = _rounded(counts / counts.max().clamp(min=1), 3)
+    misleading = torch.where(same, -log_odds, log_odds).masked_fill(~upper, -torch.inf).flatten()
+    hard, used = [], set()
+    for at in misleading.topk(min(LOOKED_AT, int(upper.sum()))).indices.tolist():
+        pair = divmod(at, len(labels))
+        if used.isdisjoint(pair) and len(hard) < HARD:
+            hard.append(pair)
+            used.update(pair)
     threshold, rejection = (_log_odds(at) for at in (matcher.model.threshold, matcher.model.rejection_threshold))
     scale = {"low": left, "high": right, "threshold": threshold, "rejection": rejection, **heaps}
-    return Survey(log_odds, lay_out(log_odds), scale)
+    return Survey(log_odds, lay_out(log_odds), hard, scale)
 
 
 def _seed(question: dict[str, Any]) -> int:
