@@ -21,8 +21,7 @@ from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.errors import InputNote
 from siamese_mnist.images import open_image
 from siamese_mnist.options import TrainingOptions
-from siamese_mnist.page.markup import data_url
-from siamese_mnist.page.sketchpad import prepare_sketch
+from siamese_mnist.page.pictures import data_url, ink_url, read_drawing, read_example
 from siamese_mnist.runs import Run, trained_images
 
 MUTANTS = settings(max_examples=300, deadline=None, database=None, derandomize=True)
@@ -118,12 +117,11 @@ def test_uploads(few_digits, folders, tmp_path, format):
     try_mutants(folders, tmp_path / "upload", "image", lambda folder: open_image(folder / "image"))
 
 
-def test_sketches(few_digits, folders, tmp_path):
-    (tmp_path / "sketch").mkdir()
-    (tmp_path / "sketch" / "url").write_text(data_url(few_digits.images[30]))
-    try_mutants(
-        folders, tmp_path / "sketch", "url", lambda folder: prepare_sketch((folder / "url").read_text("latin-1"))
-    )
+@pytest.mark.parametrize(("write", "read"), [(data_url, read_drawing), (ink_url, read_example)])
+def test_pictures_of_the_page(few_digits, folders, tmp_path, write, read):
+    (tmp_path / "picture").mkdir()
+    (tmp_path / "picture" / "url").write_text(write(few_digits.images[30]))
+    try_mutants(folders, tmp_path / "picture", "url", lambda folder: read((folder / "url").read_text("latin-1")))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

@@ -12,7 +12,7 @@ const percent = (share) => `${(100 * share).toFixed(2)}%`;
 const onMap = ([x, y]) => [6 + 88 * x, 6 + 88 * y]; // so that no image is cut off
 const similarity = (logOdds) => {
   const share = 1 / (1 + Math.exp(-logOdds));
-  return share > 0.995 ? '> 0.99' : share < 0.005 ? '< 0.01' : share.toFixed(2);
+  return share > 0.995 ? '>0.99' : share < 0.005 ? '<0.01' : share.toFixed(2);
 };
 const say = (node, text) => node.textContent !== text && (node.textContent = text); // or it would be read out again
 
