@@ -189,3 +189,13 @@ def test_a_server_that_is_away_is_told_and_the_drawing_is_scored_when_it_is_back
     page.unroute("**/component_server/**")
     expect_winner(page, 7)
     context.close()
+
+
+@pytest.mark.parametrize("kept", ["5", "[null]", '{"a": 1}', '[{"name": "7", "examples": []}]', "no JSON"])
+def test_what_a_browser_kept_is_dropped_with_a_word_if_it_is_of_no_use(browser, site, kept):
+    with visit(browser, site) as page:
+        page.evaluate("kept => localStorage.setItem('siamese-mnist symbols', kept)", kept)
+        arrive(page, site)
+        draw_on(page, "pad", SEVEN)
+        expect_winner(page, 7)
+        assert page.locator(".row").count() == 10

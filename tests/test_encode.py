@@ -1,5 +1,7 @@
 """What `encode` takes for an image, and what it refuses: nothing that is no image gets an embedding."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -73,10 +75,7 @@ def test_blank_images_no_images_and_those_of_the_training_are_taken(network, tra
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_network_in_another_precision_says_the_same_in_no_order(released, test_digits, tmp_path, kind):
-    images, network = test_digits.images[::10], SiameseNetwork()
-    network.load_state_dict(released.state_dict())
-    network.calibration = released.calibration
-    network.eval().to(kind)
+    images, network = test_digits.images[::10], deepcopy(released).to(kind)
     a, b = embed(network, images[:25]), network.encode_all(images[25:])
     assert a.dtype == b.dtype == torch.float32
     with torch.no_grad():

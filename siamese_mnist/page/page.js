@@ -8,7 +8,7 @@ const state = { seed: 0, symbols: recall(), opened: null, laidOut: 0, images: []
 
 function recall() {
   try {
-    return JSON.parse(localStorage.getItem(STORE)) ?? [];
+    return [JSON.parse(localStorage.getItem(STORE)) ?? []].flat();
   } catch {
     return [];
   }
