@@ -8,7 +8,8 @@ from siamese_mnist.model import SiameseNetwork
 from siamese_mnist.options import choose_data, find_source
 from siamese_mnist.sources import DIGIT_NAMES
 
-CANDIDATES = 50  # References are drawn from so many images of each class.
+CANDIDATES = 50  # References are drawn from so many images of each class,
+MOST_IMAGES = 3000  # but from no more in all: each is compared with each, for the map.
 
 
 def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
@@ -20,7 +21,8 @@ def references(args: argparse.Namespace, model: SiameseNetwork) -> Digits:
     dataset, chosen = choose_data(args, "bundled" if digits else trained, facts)
     try:
         split = "train" if find_source(dataset).other_classes else "test"
-        return load_digits(dataset, split=split, classes=model.classes, **chosen).at_most(CANDIDATES)
+        digits = load_digits(dataset, split=split, classes=model.classes, **chosen)
+        return digits.at_most(max(1, min(CANDIDATES, MOST_IMAGES // len(digits.classes))))
     except InputError as error:
         way_out = "" if args.dataset else "; say with --dataset and --data-root where the references come from"
         raise InputError(f"{error}{way_out}") from error

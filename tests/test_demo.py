@@ -93,6 +93,12 @@ def test_some_digits_only_are_compared_with_those():
     assert len(digits) == 150
 
 
+def test_of_many_classes_each_has_fewer_images_to_draw_references_from(monkeypatch):
+    monkeypatch.setattr("siamese_mnist.references.MOST_IMAGES", 39)
+    digits = demo.references(argparse.Namespace(dataset=None, data_root=None, transposed=None), SiameseNetwork())
+    assert [*map(len, digits.members)] == [3] * 10
+
+
 def test_digits_of_ones_own_are_compared_with_themselves_though_they_have_the_names_of_mnist_s(tmp_path):
     network = SiameseNetwork(training={"dataset": "folder", "data_root": str(tmp_path / "mine"), "images": 16})
     with pytest.raises(InputError, match="mine"):
