@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamese_mnist.atlas import lay_out, place, share_kept, spread
+from siamese_mnist.atlas import DENSE, lay_out, place, share_kept, spread
 from siamese_mnist.data import Digits, load_digits
 from siamese_mnist.errors import InputError
 from siamese_mnist.heads import pairwise_distance
@@ -55,7 +55,7 @@ class Answers:
 
     def open(self, question: dict[str, Any]) -> dict[str, Any]:
         """The references of a seed, on one sheet, a line each class; where they and the examples taught lie on the map;
-        how true that is; the scale of scores; pictures to try, none of them a reference."""
+        how large images are there, how true it is; the scale of scores; pictures to try, none of them a reference."""
         seed, symbols = _seed(question), self._symbols(question)
         references, (places, kept) = self._references(seed), self._map(seed)
         return {
@@ -63,6 +63,7 @@ class Answers:
             "columns": references.shape[1],
             "sheet": sheet_url(self.matcher.digits.images[references]),
             "places": _rounded(self._with_examples(places, references, symbols), 4),
+            "side": DENSE / references.numel() ** 0.5,
             "kept": kept,
             "scale": self._survey.result().scale,
             "tries": [ink_url(image) for image in self._tries(references, torch.Generator().manual_seed(seed))],
@@ -220,8 +221,7 @@ def survey(matcher: Matcher) -> Survey:
         if used.isdisjoint(pair) and len(hard) < HARD:
             hard.append(pair)
             used.update(pair)
-    threshold, rejection = (_log_odds(at) for at in (matcher.model.threshold, matcher.model.rejection_threshold))
-    scale = {"low": left, "high": right, "threshold": threshold, "rejection": rejection, **heaps}
+    scale = {"low": left, "high": right, "threshold": _log_odds(matcher.model.threshold), **heaps}
     return Survey(log_odds, lay_out(log_odds), hard, scale)
 
 

@@ -96,7 +96,7 @@ function layOut() {
   Object.assign(state, { share, groups, images: groups.flatMap(({ images }) => images) });
   state.sheet = { columns, lines: names.length };
   root.style.setProperty('--sheet', `url("${sheet}")`);
-  root.style.setProperty('--image', percent(0.7 / Math.sqrt(state.images.length)));
+  root.style.setProperty('--image', percent(state.opened.side));
   atlas.lay(state.images, places, state.sheet);
   rows.lay(groups, state.sheet);
   const kept = (10 * state.opened.kept).toFixed(0);
