@@ -5,9 +5,10 @@ python demo.py runs/NAME --dataset mnist --data-root data
 """
 
 from siamese_mnist.errors import end_quietly_while_loading
+from siamese_mnist.options import demo_parser
 
 if __name__ == "__main__":
-    end_quietly_while_loading()
+    end_quietly_while_loading(demo_parser(__doc__).parse_args)
 
 import argparse
 import os
@@ -19,7 +20,6 @@ from siamese_mnist import InputError, SiameseNetwork
 from siamese_mnist.errors import command, run_script
 from siamese_mnist.files import read_object
 from siamese_mnist.matching import Matcher
-from siamese_mnist.options import add_weights_and_data, script_parser
 from siamese_mnist.references import references
 from siamese_mnist.runs import METRICS, evaluation_folder, find_weights
 
@@ -73,12 +73,7 @@ def describe(weights: str, model: SiameseNetwork) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__)
-    add_weights_and_data(parser, "where the references come from (default: bundled, or the weights' own)")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, metavar="N", help="the port (default: the first free one from 7860)")
-    parser.add_argument("--share", action="store_true", help="make a public link, too, through Gradio's servers")
-    args = parser.parse_args()
+    args = demo_parser(__doc__).parse_args()
     if args.port is not None and not 1 <= args.port <= 65535:
         raise InputError(f"--port {args.port} is not 1 to 65535")
     return args

@@ -8,9 +8,10 @@ Of classes that the weights have never seen, it measures one-shot classification
 """
 
 from siamese_mnist.errors import end_quietly_while_loading
+from siamese_mnist.options import evaluation_parser
 
 if __name__ == "__main__":
-    end_quietly_while_loading()
+    end_quietly_while_loading(evaluation_parser(__doc__).parse_args)
 
 import argparse
 import json
@@ -26,7 +27,8 @@ from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
 from siamese_mnist.files import write_whole
-from siamese_mnist.options import FOLDER, LARGEST, add_weights_and_data, choose_data, find_source, script_parser
+from siamese_mnist.options import LARGEST, PAIRS, choose_data
+from siamese_mnist.registry import find_source
 from siamese_mnist.runs import (
     METRICS,
     choose_folder,
@@ -37,7 +39,7 @@ from siamese_mnist.runs import (
 )
 
 CALIBRATION_IMAGES_PER_CLASS = 100  # To calibrate the baselines on.
-PAIRS, FEW = 12, 200  # Shown in a figure; of fewer images, it is said how much a single one counts.
+FEW = 200  # Of fewer images, it is said how much a single one counts.
 
 
 def main() -> None:
@@ -154,16 +156,7 @@ def print_row(title: str, name: str, measured: list[dict[str, Any]], unknown: st
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__)
-    add_weights_and_data(parser, "where the images come from (default: as in training)")
-    parser.add_argument("--split", choices=("test", "val"), default="test", help="which images (default: test)")
-    parser.add_argument("--fraction", type=float, metavar="F", help="measure this share of the images")
-    parser.add_argument("--classes", metavar="LIST", help="measure these, such as 8,9 (default: as in training)")
-    shown = f"random pairs that Siamese_test.png shows (default: {PAIRS})"
-    parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=shown)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws pairs and references (default: 0)")
-    parser.add_argument("--out", **FOLDER, help="where to write (default: the run's folder, or one in it)")
-    args = parser.parse_args()
+    args = evaluation_parser(__doc__).parse_args()
     if not 2 <= args.pairs <= 600:
         raise InputError(f"--pairs {args.pairs} is not 2 to 600")
     if not 0 <= args.seed <= LARGEST:

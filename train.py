@@ -6,9 +6,10 @@ python train.py --resume runs/2026-01-31-120000-bundled
 """
 
 from siamese_mnist.errors import end_quietly_while_loading
+from siamese_mnist.options import training_parser
 
 if __name__ == "__main__":
-    end_quietly_while_loading()
+    end_quietly_while_loading(training_parser(__doc__).parse_args)
 
 import math
 import time
@@ -28,9 +29,10 @@ from siamese_mnist.company import Company
 from siamese_mnist.device import bf16_autocast, pick_device
 from siamese_mnist.errors import command, run_script
 from siamese_mnist.figures import plot_curves, save
-from siamese_mnist.losses import LOSSES, compare_symbols
-from siamese_mnist.options import FOLDER, TrainingOptions, add_training_options, script_parser
+from siamese_mnist.losses import compare_symbols
+from siamese_mnist.options import TrainingOptions
 from siamese_mnist.pairs import BalancedBatches
+from siamese_mnist.registry import LOSSES
 from siamese_mnist.runs import Run, best_epoch, find_weights, images_fingerprint
 
 WEIGHT_DECAY = 0.05
@@ -124,12 +126,7 @@ def main() -> None:
 
 def open_run() -> Run:
     """The run that the command line means: a new one with its options, or an old one to go on with."""
-    parser = script_parser(__doc__)
-    add_training_options(parser)
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", **FOLDER, help="a new folder (default: runs/ plus date, time and dataset)")
-    where.add_argument("--resume", **FOLDER, help="go on with a run that was stopped")
-    given = vars(parser.parse_args())
+    given = vars(training_parser(__doc__).parse_args())
     resume, out = given.pop("resume"), given.pop("out")
     if resume:
         return Run.resume(resume, given)

@@ -24,8 +24,8 @@ from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.matching import Matcher
 from siamese_mnist.one_shot import answer, draw_tasks, find_groups
 from siamese_mnist.options import FOLDER, WEIGHTS, script_parser
+from siamese_mnist.registry import SOURCES
 from siamese_mnist.runs import find_weights
-from siamese_mnist.sources import SOURCES
 
 DRAWS, SYMBOLS = 100, 5
 WAYS = ("similarity", "embedding distance", "pixel cosine")

@@ -5,9 +5,10 @@ python -m siamese_mnist match WEIGHTS a.png          which digit is it, by 20 re
 """
 
 from siamese_mnist.errors import end_quietly_while_loading
+from siamese_mnist.options import match_parser
 
 if __name__ == "__main__":
-    end_quietly_while_loading()
+    end_quietly_while_loading(match_parser(__doc__).parse_intermixed_args)
 
 import argparse
 from pathlib import Path
@@ -20,7 +21,6 @@ from siamese_mnist.drawing import prepare_parts
 from siamese_mnist.errors import run_script
 from siamese_mnist.images import open_image
 from siamese_mnist.matching import Matcher, compare
-from siamese_mnist.options import add_weights_and_data, as_path, script_parser
 from siamese_mnist.references import references
 from siamese_mnist.runs import find_weights
 
@@ -55,11 +55,7 @@ def prepare(file: str) -> Tensor:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__)
-    parser.add_argument("command", choices=("match",), help="what to do")
-    add_weights_and_data(parser, "where the references come from (default: bundled, or the weights' own)")
-    parser.add_argument("images", nargs="+", type=as_path, metavar="IMAGE", help="one file, or two")
-    args = parser.parse_intermixed_args()
+    args = match_parser(__doc__).parse_intermixed_args()
     if len(args.images) > 2:
         raise InputError(f"{len(args.images)} images; name one or two")
     return args

@@ -7,7 +7,6 @@ from siamese_mnist.data import Digits, load_digits
 from siamese_mnist.strangers import add_strangers
 from siamese_mnist.symbols import Symbols
 
-ALSO = ("pens", "symbols")  # Sources, too.
 PENS = 0.25  # Digits by pen, to those of a batch.
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from siamese_mnist.errors import InputError
-from siamese_mnist.listing import SMALLEST_PART, SPLITS, put_right
-from siamese_mnist.sources import DIGIT_NAMES, SOURCES
+from siamese_mnist.listing import DIGIT_NAMES, SMALLEST_PART, put_right
+from siamese_mnist.registry import SOURCES, SPLITS
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,5 @@
 """The shared convolutional encoders: standardised images (B, 1, 28, 28) to embeddings (B, D)."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -69,18 +66,3 @@ class WholeMapConvolution(nn.Conv2d):
         # This is the order of channels_last, so nothing need be copied.
         rows, weight = (tensor.permute(0, 2, 3, 1).flatten(1) for tensor in (maps, self.weight))
         return F.linear(rows, weight)[:, :, None, None]
-
-
-class Encoder(NamedTuple):
-    """How to build an encoder, the length D of its embeddings, and the learning rate that suits it."""
-
-    build: Callable[[], nn.Module]
-    dimensions: int
-    lr: float
-
-
-ENCODERS = {
-    "conv4": Encoder(conv4, dimensions=128, lr=0.01),
-    "conv5": Encoder(conv5, dimensions=128, lr=0.01),
-    "conv2": Encoder(conv2, dimensions=10, lr=0.02),
-}

@@ -40,10 +40,12 @@ def command(script: str, *words: object) -> str:
     return shlex.join(["python", *map(str, (path, *words))])
 
 
-def end_quietly_while_loading() -> None:
-    """To be called before torch is imported, which takes seconds: until `run_script`, Ctrl-C ends in one line."""
+def end_quietly_while_loading(parse: Callable[[], object]) -> None:
+    """To be called before torch is imported, which takes seconds: --help, and what is no command line, end at once;
+    until `run_script`, Ctrl-C ends in one line."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # A job in the background ignores it.
         signal.signal(signal.SIGINT, _stop)
+    parse()
 
 
 def _stop(*_: Any) -> NoReturn:

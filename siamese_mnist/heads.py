@@ -20,8 +20,6 @@ class SimilarityHead(nn.Module):
 
     Its first layer is linear in a⊙b, a² and b², so it is a matrix product, and no tensor (N, M, 2D) is ever made."""
 
-    needs_training = True
-
     def __init__(self, dimensions: int, hidden: int = 16) -> None:
         super().__init__()
         self.product = nn.Linear(dimensions, hidden, bias=False)
@@ -44,8 +42,6 @@ class SimilarityHead(nn.Module):
 class DistanceHead(nn.Module):
     """A logistic of the Euclidean distance D: logits (N, M) = scale · (offset - D), scale > 0."""
 
-    needs_training = False  # Calibration alone makes a similarity of a distance.
-
     def __init__(self, dimensions: int) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
@@ -54,6 +50,3 @@ class DistanceHead(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return self.log_scale.exp() * (self.offset - pairwise_distance(a, b))
-
-
-HEADS = {"mlp": SimilarityHead, "distance": DistanceHead}

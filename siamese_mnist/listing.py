@@ -13,7 +13,6 @@ from siamese_mnist.errors import InputError, note
 
 DIGIT_NAMES = tuple("0123456789")
 Images = tuple[np.ndarray, np.ndarray]  # uint8 (N, 784) or (N, 28, 28), and labels (N,).
-SPLITS = ("train", "val", "test")
 HELD_OUT = 0.1  # The share of a class that goes to each held-out split.
 FAINT = 128  # Digits that are nowhere brighter are in another range than 0 to 255.
 SMALLEST_PART = 2  # A pair of the same class needs two images.

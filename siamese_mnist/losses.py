@@ -3,9 +3,6 @@
 All take the network, embeddings (B, D), labels (B,) and the margin, and return a scalar. ValueError unless the batch
 holds a pair of the same class and one of different classes."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -65,13 +62,3 @@ def _bce(logits: Tensor, same: Tensor, different: Tensor) -> Tensor:
 def _match(logits: Tensor, same: Tensor, different: Tensor) -> Tensor:
     negatives = logits.masked_fill(~(different | different.T), -torch.inf).logsumexp(1, keepdim=True)
     return F.softplus(negatives - logits)[same | same.T].mean()
-
-
-class Loss(NamedTuple):
-    """A pair loss, and whether it trains the head; where it does not, strangers would only spoil the distances."""
-
-    function: Callable[[SiameseNetwork, Tensor, Tensor, float], Tensor]
-    trains_head: bool = True
-
-
-LOSSES = {"bce": Loss(bce), "contrastive": Loss(contrastive, trains_head=False), "both": Loss(both)}

@@ -9,8 +9,8 @@ from torch import Tensor
 from siamese_mnist.data import Digits
 from siamese_mnist.errors import InputError
 from siamese_mnist.heads import pairwise_distance
+from siamese_mnist.listing import DIGIT_NAMES
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.sources import DIGIT_NAMES
 
 REFERENCES = 20  # For each class.
 TIE = 0.1  # Log-odds that lie no farther apart are even.

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from siamese_mnist.device import bf16_autocast
-from siamese_mnist.encoders import AT_ONCE, ENCODERS
+from siamese_mnist.encoders import AT_ONCE
 from siamese_mnist.errors import InputError, note
 from siamese_mnist.files import read_object, write_whole
-from siamese_mnist.heads import HEADS
+from siamese_mnist.registry import ENCODERS, HEADS
 
 MEAN, STD = 0.1307, 0.3081  # MNIST's training pixels in [0, 1] have these.
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -60,7 +60,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         if encoder not in [*ENCODERS] or head not in [*HEADS]:  # Lists, as not all that JSON holds can be hashed.
             raise InputError(f"encoder {encoder!r}, head {head!r}: known are {', '.join(ENCODERS)}; {', '.join(HEADS)}")
         self.encoder_name, self.head_name = encoder, head
-        self.encoder, self.head = ENCODERS[encoder].build(), HEADS[head](ENCODERS[encoder].dimensions)
+        self.encoder, self.head = ENCODERS[encoder].build(), HEADS[head].build(ENCODERS[encoder].dimensions)
         self.threshold = _finite("threshold", threshold, 0, 1)
         self.rejection_threshold = _finite("rejection_threshold", rejection_threshold, 0, 1)
         if not isinstance(calibration, list | tuple) or len(calibration) != 2:

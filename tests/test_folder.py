@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from siamese_mnist import InputError, load_digits
 from siamese_mnist.drawing import fit_image, prepare_drawing
-from siamese_mnist.listing import SPLITS
+from siamese_mnist.registry import SPLITS
 
 
 def write_class(folder, digits, label):

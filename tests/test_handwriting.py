@@ -15,7 +15,7 @@ from scipy import ndimage
 from benchmarks import drawings, pack
 from siamese_mnist import InputError, handwriting, load_digits, prepare_drawing
 from siamese_mnist.drawing import TYPICAL, fit_image, stroke_width
-from siamese_mnist.listing import SPLITS
+from siamese_mnist.registry import SPLITS
 
 SCRIPTS = {
     "train": {"Early_Aramaic": 22, "Greek": 24, "Japanese_(katakana)": 47, "Korean": 40, "Latin": 26},

@@ -9,7 +9,7 @@ import torch
 from conftest import serve, write_idx
 
 from siamese_mnist import InputError, load_digits
-from siamese_mnist.listing import SPLITS
+from siamese_mnist.registry import SPLITS
 
 
 @pytest.fixture

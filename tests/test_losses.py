@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from siamese_mnist import SiameseNetwork, losses
+from siamese_mnist.registry import LOSSES
 
 
 @pytest.fixture(params=[torch.float32, torch.float64])
@@ -125,13 +126,13 @@ def test_both_is_the_sum(batch):
     one, other = (loss(model, embeddings, labels, 1.7) for loss in (losses.bce, losses.contrastive))
     assert losses.both(model, embeddings, labels, 1.7) == one + other
     for name in ("bce", "contrastive", "both"):
-        assert losses.LOSSES[name].function is getattr(losses, name)
+        assert LOSSES[name].function is getattr(losses, name)
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_trains_the_head_if_it_says_so(name, train_digits):
     torch.manual_seed(0)
-    network, loss = SiameseNetwork("conv2", "mlp"), losses.LOSSES[name]
+    network, loss = SiameseNetwork("conv2", "mlp"), LOSSES[name]
     loss.function(network, network.encode(train_digits.images[::200]), train_digits.labels[::200], 2.0).backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in network.encoder.parameters())
     assert all((parameter.grad is not None) == loss.trains_head for parameter in network.head.parameters())
@@ -152,7 +153,7 @@ def test_distance_head_trains_through_equal_images(train_digits):
 
 
 @pytest.mark.parametrize("labels", [[3, 3, 3], [1, 2, 3]])
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_a_batch_of_one_kind_of_pair_is_refused(name, labels):
     with pytest.raises(ValueError, match="pair"):
-        losses.LOSSES[name].function(Scores(torch.zeros(3, 3)), torch.zeros(3, 2), torch.tensor(labels), 1.0)
+        LOSSES[name].function(Scores(torch.zeros(3, 3)), torch.zeros(3, 2), torch.tensor(labels), 1.0)

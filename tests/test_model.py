@@ -7,8 +7,9 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from siamese_mnist import InputError, SiameseNetwork
-from siamese_mnist.encoders import ENCODERS, WholeMapConvolution
-from siamese_mnist.heads import HEADS, pairwise_distance
+from siamese_mnist.encoders import WholeMapConvolution
+from siamese_mnist.heads import pairwise_distance
+from siamese_mnist.registry import ENCODERS, HEADS
 
 BOTH = list(itertools.product(ENCODERS, HEADS))
 

@@ -94,3 +94,15 @@ def test_the_network_alone_wants_no_gradio(installed, tmp_path):
         "import sys; sys.modules['gradio'] = None; import siamese_mnist, siamese_mnist.evaluation, siamese_mnist.runs"
     )
     run_elsewhere(installed, tmp_path, code)
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "demo.py"])
+def test_a_command_line_is_understood_before_torch_is_imported(script):
+    for words, status in (("--help", 0), ("--no-such-option", 2)):
+        code = (
+            f"import runpy, sys; sys.argv = [{script!r}, {words!r}]\n"
+            f"try: runpy.run_path({script!r}, run_name='__main__')\n"
+            "except SystemExit as end: print(end.code, sorted({'torch', 'numpy', 'gradio'} & {*sys.modules}))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == f"{status} []"

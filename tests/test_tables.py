@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from siamese_mnist import InputError, load_digits
-from siamese_mnist.listing import SPLITS
+from siamese_mnist.registry import SPLITS
 
 HEADER = ",".join(["label", *(f"pixel{i}" for i in range(784))])
 

@@ -10,9 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 
 import train
 from siamese_mnist import SiameseNetwork
-from siamese_mnist.encoders import ENCODERS
-from siamese_mnist.losses import LOSSES
 from siamese_mnist.options import TrainingOptions, as_typed
+from siamese_mnist.registry import ENCODERS, LOSSES
 
 
 def test_the_learning_rate_rises_and_falls_in_half_cosines():

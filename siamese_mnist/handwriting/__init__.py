@@ -37,7 +37,7 @@ def _characters() -> tuple[Tensor, tuple[str, ...]]:
         return torch.from_numpy(file["images"])[:, None], tuple(file["names"].tolist())
 
 
-def read_symbols(split: str) -> Arrays:
+def read_symbols(root: Path, split: str) -> Arrays:
     """The characters of a split's scripts, 20 images each; their names are "Latin/character01" and the like.
 
     The k-th image of each class is by its script's k-th drawer, which comparisons of one image a class rely on.
@@ -49,7 +49,7 @@ def read_symbols(split: str) -> Arrays:
     return Arrays(images[index], index // DRAWERS, names)
 
 
-def read_pens(split: str) -> Arrays:
+def read_pens(root: Path, split: str) -> Arrays:
     """The digits of a split's writers, drawn as wide, as large and at the place that MNIST's are."""
     drawn = pen_strokes(split)
     images = draw_strokes([strokes for _, strokes in drawn])

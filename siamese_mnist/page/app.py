@@ -15,10 +15,10 @@ from torch import Tensor
 from siamese_mnist.drawing import prepare_parts
 from siamese_mnist.errors import InputError
 from siamese_mnist.images import open_image
+from siamese_mnist.listing import DIGIT_NAMES
 from siamese_mnist.matching import Match, Matcher, compare
 from siamese_mnist.page.answers import LONGEST_NAME, MOST_EXAMPLES, MOST_SYMBOLS, Answers
 from siamese_mnist.page.pictures import data_url
-from siamese_mnist.sources import DIGIT_NAMES
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # Otherwise Gradio looks for a display at the first call, for a second.
 FOLDER = Path(__file__).parent

@@ -1,7 +1,7 @@
 """What the page says in words."""
 
+from siamese_mnist.listing import DIGIT_NAMES
 from siamese_mnist.matching import Match
-from siamese_mnist.sources import DIGIT_NAMES
 
 SURE, LIKELY = 3.0, 1.5  # Log-odds: 20 to 1, and 4 to 1.
 
