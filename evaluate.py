@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from siamese_mnist import Digits, InputError, SiameseNetwork, load_digits
+from siamese_mnist import Digits, InputError, SiameseNetwork, distributed, load_digits
 from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
@@ -43,6 +43,12 @@ FEW = 200  # Of fewer images, it is said how much a single one counts.
 
 
 def main() -> None:
+    with distributed.ranks():
+        measure()
+
+
+def measure() -> None:
+    """Measures what the command line names."""
     started = time.perf_counter()
     args = parse_arguments()
     weights = find_weights(args.weights)
@@ -65,9 +71,13 @@ def main() -> None:
         print(f"Some of them may be among the {trained} images of the training: the metrics are too good then.")
 
     evaluation = evaluate_network(model, digits, validation, args.seed)._replace(shown_pairs=args.pairs)
+    if distributed.rank() > 0:  # The first one goes on alone.
+        return
     metrics = {"images": len(digits), "pairs": n_pairs, "positives": positives, "threshold": model.threshold}
     metrics |= evaluation.metrics
-    metrics["baselines"] = {name: baseline.metrics for name, baseline in evaluation.baselines.items()}
+    metrics["baselines"] = {
+        name: {"images": baseline.images} | baseline.metrics for name, baseline in evaluation.baselines.items()
+    }
     seconds = round(time.perf_counter() - started, 1)
     metrics |= facts_of_this | {"world_size": facts.get("world_size", 1), "seconds": seconds}
     write_whole(out / METRICS, json.dumps(metrics, indent=2) + "\n")

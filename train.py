@@ -22,13 +22,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from siamese_mnist import InputError, SiameseNetwork, load_digits
+from siamese_mnist import InputError, SiameseNetwork, distributed, load_digits
 from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.company import Company
 from siamese_mnist.device import bf16_autocast, pick_device
 from siamese_mnist.errors import command, run_script
-from siamese_mnist.figures import plot_curves, save
 from siamese_mnist.losses import compare_symbols
 from siamese_mnist.options import TrainingOptions
 from siamese_mnist.pairs import BalancedBatches
@@ -42,7 +41,12 @@ VALIDATION_IMAGES_PER_CLASS = 200
 
 
 def main() -> None:
-    run = open_run()
+    with distributed.ranks():
+        train(distributed.by_first(open_run))
+
+
+def train(run: Run) -> None:
+    """Trains what is left of a run."""
     options, loss = run.options, LOSSES[run.options.loss]
     device = pick_device(options.device)
     source = {"root": options.data_root, "transposed": options.transposed, "classes": options.classes}
@@ -51,10 +55,11 @@ def main() -> None:
     validation = load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
     never_trained_on = load_digits("symbols", split="val") if "symbols" in options.joined else None
     images_read = images_fingerprint(training, validation)
-    run.begin(training)
+    distributed.by_first(run.begin, training)
 
     torch.manual_seed(options.seed)
-    facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": 1}
+    world_size = distributed.world_size()
+    facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": world_size}
     model = SiameseNetwork(options.encoder, options.head, classes=training.names, training=facts).to(device)
     company = Company(training, options.joined, strangers=options.augment and loss.trains_head)
     batches = BalancedBatches(training, options.batch_size, options.seed)
@@ -72,30 +77,34 @@ def main() -> None:
 
     size = sum(parameter.numel() for parameter in model.parameters())
     what = f"{len(training):,} {options.dataset} images of {len(training.classes)} classes to train on"
-    print(f"{what} · {device.type}, seed {options.seed}")
+    ranks = f", {world_size} ranks" if world_size > 1 else ""
+    print(f"{what} · {device.type}, seed {options.seed}{ranks}")
     print(f"{options.encoder} encoder, {options.head} head, {options.loss} loss, {size:,} parameters")
     print(f"{run.path}: {len(history)} of {options.epochs} epochs done; steps in each: {len(batches)}")
     try:
         for epoch in range(len(history), options.epochs):
             started, total = time.perf_counter(), 0.0
             batches.epoch = epoch
-            seed = int(np.random.SeedSequence((options.seed, epoch)).generate_state(1)[0])
-            generator = torch.Generator().manual_seed(seed)  # For the augmentation.
-            torch.manual_seed(seed)  # For dropout.
+            seed = int(np.random.SeedSequence((options.seed, epoch, distributed.rank())).generate_state(1)[0])
+            generator = torch.Generator().manual_seed(seed)  # For what joins, and for the augmentation.
             model.train()
-            bar = tqdm(batches, desc=f"epoch {epoch + 1}/{options.epochs}", unit="batch", leave=False, disable=None)
-            for step, index in enumerate(bar, 1):
+            bar = {"desc": f"epoch {epoch + 1}/{options.epochs}", "unit": "batch", "leave": False}
+            bar = tqdm(batches, **bar, disable=distributed.rank() > 0 or None)
+            for step, batch in enumerate(bar, 1):
+                index = distributed.share(batch)
                 images, labels = training.images[index].to(device) / 255, training.labels[index].to(device)
                 images, labels, known = company.join(images, labels, generator)  # Behind the known ones are symbols.
                 if options.augment:
                     images = augment(images, generator)
                 with bf16_autocast(device):
                     embeddings = model.encode(images)
+                embeddings, labels, known = distributed.gather(embeddings, labels, known)
                 batch_loss = loss.function(model, embeddings[:known], labels[:known], options.margin)
                 if known < len(labels):
                     batch_loss += compare_symbols(model, embeddings, labels, known, options.match_weight)
                 optimizer.zero_grad()
                 batch_loss.backward()
+                distributed.average_gradients(model)
                 optimizer.step()
                 schedule.step()
                 average.update_parameters(model)
@@ -109,19 +118,28 @@ def main() -> None:
             row = {"epoch": epoch + 1, "loss": total / len(batches)} | {f"val_{k}": v for k, v in metrics.items()}
             history.append(row | {"seconds": time.perf_counter() - started})
             state = {name: part.state_dict() for name, part in parts.items()} | {"images": images_read}
-            run.save_epoch(average.module, history, state)
-            save(plot_curves(history, best_epoch(history)), run.path / "curves.png", dpi=100)
+            distributed.by_first(run.save_epoch, average.module, history, state)
             told = f"validation EER {metrics['eer']:.2%}, AUC {metrics['auc']:.5f} · {history[-1]['seconds']:.1f} s"
             tqdm.write(f"epoch {epoch + 1}/{options.epochs}: loss {row['loss']:.4f} · {told}")
     except KeyboardInterrupt:
         print(f"\nStopped after {len(history)} of {options.epochs} epochs; the one begun starts anew.")
         print(f"Go on with: {command('train.py', '--resume', run.path)}")
+        draw_curves(run, history)
         raise SystemExit(130) from None
 
+    distributed.by_first(draw_curves, run, history)
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)
     print("best: the last epoch within a standard error of the least validation EER")
     print(f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {seconds:.0f} s of training")
     print(f"next:\n  {command('evaluate.py', run.path)}\n  {command('demo.py', run.path)}")
+
+
+def draw_curves(run: Run, history: list[dict[str, float]]) -> None:
+    """Draws the loss and the validation EER of the epochs that were trained."""
+    if history:
+        from siamese_mnist.figures import plot_curves, save  # Matplotlib takes a second to import.
+
+        save(plot_curves(history, best_epoch(history)), run.path / "curves.png", dpi=100)
 
 
 def open_run() -> Run:

@@ -7,19 +7,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from siamese_mnist import distributed
+
 TILE, BINS, REFERENCE_SETS = 500, 200, 100
+NEAR_CACHE = 200_000  # So many numbers are counted at once: twice as fast.
 Score = Callable[[Tensor, Tensor], Tensor]  # embeddings (N, D), (M, D) → log-odds (N, M)
 
 
 @torch.inference_mode()
 def score_all_pairs(embeddings: Tensor, score: Score, title: str) -> Tensor:
-    """Returns the matrix of all pairs of embeddings (N, D), each pair scored once."""
-    log_odds = torch.empty(len(embeddings), len(embeddings))
+    """Returns the matrix of all pairs of embeddings (N, D), each pair scored once, by one of the ranks."""
+    log_odds = torch.zeros(len(embeddings), len(embeddings))
     tiles = [(a, b) for a in _blocks(len(embeddings)) for b in _blocks(len(embeddings)) if a.start <= b.start]
-    for rows, columns in tqdm(tiles, desc=title, unit="tile", disable=None):
+    for rows, columns in tqdm(distributed.share(tiles), desc=title, unit="tile", disable=None):
         tile = score(embeddings[rows], embeddings[columns]).cpu()
         log_odds[rows, columns], log_odds[columns, rows] = tile, tile.T
-    return log_odds.fill_diagonal_(-torch.inf)
+    return distributed.add_up(log_odds).fill_diagonal_(-torch.inf)
 
 
 def sorted_kinds(log_odds: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -44,10 +47,10 @@ def count_called_same(log_odds: Tensor, labels: Tensor, threshold: float) -> Ten
 def count_in_bins(log_odds: Tensor, labels: Tensor, low: float, high: float) -> Tensor:
     """Histograms (N, 2, BINS) of each image's log-odds with other classes and with its own, in [low, high]."""
     histograms = torch.zeros(len(labels), 2, BINS)
-    for rows in _blocks(len(labels)):
+    for rows in _blocks(len(labels), max(1, NEAR_CACHE // len(labels))):
         same = labels[rows, None] == labels
         keys = ((log_odds[rows] - low) * (BINS / (high - low))).clamp_(0, BINS - 1).to(torch.int32)
-        keys += torch.arange(len(keys))[:, None] * (2 * BINS) + same * BINS
+        keys += torch.arange(len(keys), dtype=torch.int32)[:, None] * (2 * BINS) + same * BINS
         histograms[rows] = keys.flatten().bincount(minlength=len(keys) * 2 * BINS).view(-1, 2, BINS).float()
     histograms[:, 1, 0] -= 1  # an image with itself
     return histograms
@@ -86,5 +89,6 @@ def find_worst(log_odds: Tensor, labels: Tensor, threshold: float, same: bool, m
     return pairs
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + TILE, count)) for start in range(0, count, TILE))
+def _blocks(count: int, size: int | None = None) -> Iterator[slice]:
+    size = size or TILE
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))

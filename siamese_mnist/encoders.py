@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from siamese_mnist.distributed import BatchNorm2d
+
 AT_ONCE = 100  # That many images stay near the cache.
 
 
@@ -14,7 +16,7 @@ def conv4() -> nn.Sequential:
         *_convolution(32, 64),  # (B, 64, 7, 7)
         *_convolution(64, 128),  # (B, 128, 3, 3)
         WholeMapConvolution(128, 512),
-        nn.BatchNorm2d(512),
+        BatchNorm2d(512),
         nn.ReLU(),  # (B, 512, 1, 1)
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
@@ -26,7 +28,7 @@ def conv5() -> nn.Sequential:
     """As conv4, with a fifth convolution, 64 → 64, where the maps are 7 × 7: more exact, a sixth slower."""
     layers = conv4()
     at_7 = 6  # Behind the second convolution, its normalisation and its ReLU.
-    for place, layer in enumerate([nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]):
+    for place, layer in enumerate([nn.Conv2d(64, 64, 3, padding=1, bias=False), BatchNorm2d(64), nn.ReLU()]):
         layers.insert(at_7 + place, layer)
     return layers
 
@@ -40,7 +42,7 @@ def conv2() -> nn.Sequential:
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    return [PooledConvolution(inputs, outputs), nn.BatchNorm2d(outputs), nn.ReLU()]
+    return [PooledConvolution(inputs, outputs), BatchNorm2d(outputs), nn.ReLU()]
 
 
 class PooledConvolution(nn.Conv2d):

@@ -15,7 +15,7 @@ from siamese_mnist.galleries import draw_matches, draw_one_shot, draw_pairs
 from siamese_mnist.metrics import error_rates, roc_curve, similarity_histogram
 from siamese_mnist.style import BLUE, GREY, MOST_NAMED, MOST_NUMBERED, ORANGE, logarithmic, save, short_name
 
-MOST_MAPPED = 1000
+MOST_MAPPED = 500
 
 
 def plot_curves(history: list[dict[str, float]], best: int) -> Figure:
@@ -130,7 +130,7 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
 
 
 def plot_embedding_map(evaluation: Evaluation) -> Figure:
-    """Draws at most 1,000 images, the alike together, each as its class's name, and a typical one of each class."""
+    """Draws at most 500 images, the alike together, each as its class's name, and a typical one of each class."""
     sample = np.random.default_rng(evaluation.seed).permutation(len(evaluation.digits))[:MOST_MAPPED]
     digits, log_odds = evaluation.digits.select(sample), evaluation.log_odds[sample][:, sample]
     points = spread(lay_out(log_odds)).numpy()

@@ -12,10 +12,10 @@ from siamese_mnist.evaluation import Evaluation
 from siamese_mnist.heads import pairwise_distance
 from siamese_mnist.one_shot import Answers
 from siamese_mnist.pairs import PairedDataset
-from siamese_mnist.style import BLUE, GREY, MOST_NUMBERED, ORANGE, frame, short_name
+from siamese_mnist.style import BLUE, MOST_NUMBERED, ORANGE, frame, short_name
 
 PAIRS_IN_A_ROW, MOST_QUERIES, MOST_TASKS = 6, 10, 12
-CELL = 32  # Pixels from one image of 28 to the next.
+CELL, LINE = 32, 42  # Pixels from one image of 28 to the next, and to the one below.
 
 
 def draw_pairs(evaluation: Evaluation) -> Figure:
@@ -72,28 +72,36 @@ def draw_matches(evaluation: Evaluation) -> Figure:
     if len(names) > MOST_NUMBERED:
         names, members = ([of_all[label] for label in shown] for of_all in (names, members))
         shown, which = np.arange(len(names)), f"each of these {len(names)} classes"
-    rows, columns = len(queries), len(names)
-    wide, high = 1.02 * (columns + 1.6), 1.33 * rows + 0.7
-    size = (max(wide, 8.6), high)  # The title is that wide.
-    edges = {"left": 0.1 / size[0], "right": (wide - 0.3) / size[0], "bottom": 0.3 / high, "top": 1 - 0.75 / high}
-    figure, grid = plt.subplots(rows, columns + 1, figsize=size, squeeze=False, gridspec_kw={**edges, "hspace": 0.3})
+    images, columns = digits.images[:, 0].numpy(), [0.0, *np.arange(1.5, len(names) + 1.5)]
+    wide, high = max(0.9 * (len(names) + 1.5), 8.6), 1.15 * len(queries) + 1
+    figure, axes = plt.subplots(figsize=(wide, high))
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.5 / high)
     figure.suptitle(f"Queries against one random reference of {which}: similarity, the best framed", weight="bold")
-    for axes, name in zip(grid[0], ["query", *names]):
-        axes.set_title(short_name(name), size=11)
-    for line, query, own in zip(grid, queries, shown):
-        references = [random.choice(images[images != query]) for images in members]
+    canvas = np.full((LINE * len(queries), int(CELL * (len(names) + 1.5))), 255, np.uint8)
+    for column, name in zip(columns, ["query", *names]):
+        axes.text(CELL * column + 14, -3, short_name(name), ha="center", size=11)
+    for line, (query, own) in enumerate(zip(queries, shown)):
+        references = [random.choice(images_of[images_of != query]) for images_of in members]
         scores = evaluation.log_odds[query, references].sigmoid().numpy()
-        best, right = int(scores.argmax()), int(scores.argmax()) == own
-        for axes, image in zip(line, [query, *references]):
-            axes.imshow(digits.images[image, 0].numpy(), cmap="gray", vmin=0, vmax=255)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(visible=image == query, color=GREY)
-        for axes, score in zip(line[1:], scores):
-            axes.set_xlabel(f"{score:.3f}", size=10)
-        line[0].set_xlabel(short_name(names[own]), size=10, weight="bold")
-        frame(line[best + 1], right, thin=4)
-        line[best + 1].set_xlabel(f"{scores[best]:.3f} {'✓' if right else '✗ WRONG'}", size=10, weight="bold")
+        best, top = int(scores.argmax()), LINE * line
+        told = [(short_name(names[own]), True), *((f"{score:.3f}", False) for score in scores)]
+        told[best + 1] = f"{scores[best]:.3f} {'✓' if best == own else '✗ WRONG'}", True
+        for column, index, (text, strong) in zip(columns, [query, *references], told):
+            left = int(CELL * column)
+            canvas[top : top + 28, left : left + 28] = images[index]
+            style = {"ha": "center", "va": "top", "size": 10, "weight": "bold" if strong else "normal"}
+            axes.text(left + 13.5, top + 29, text, **style)
+        _frame_on_canvas(axes, int(CELL * columns[best + 1]), top, best == own)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
+    axes.set(xlim=(-1, max(canvas.shape[1], CELL * wide / 0.9)), ylim=(len(canvas), -10))
+    axes.set_axis_off()
     return figure
+
+
+def _frame_on_canvas(axes: Axes, left: int, top: int, right: bool) -> None:
+    """Frames an image of a canvas: solid for right, dashed for wrong."""
+    style = {"edgecolor": BLUE if right else ORANGE, "ls": "-" if right else (0, (2, 1)), "lw": 3}
+    axes.add_patch(plt.Rectangle((left - 1, top - 1), 29, 29, fill=False, **style))
 
 
 def draw_one_shot(evaluation: Evaluation) -> Figure | None:
@@ -121,7 +129,7 @@ def _draw_tasks(axes: Axes, evaluation: Evaluation, group: str, answers: Answers
     right = answers.right.numpy()
     wrong, others = (random.permutation(np.argwhere(kind)) for kind in (~right, right))
     shown = [*wrong[: max(count // 2, count - len(others))], *others][:count]
-    (tasks, ways), high = right.shape, CELL + 10
+    (tasks, ways), high = right.shape, LINE
     canvas = np.full((high * len(shown), int(CELL * (ways + 1.5))), 255, np.uint8)
     for line, (task, query) in enumerate(shown):
         order = answers.log_odds[task, query].argsort(descending=True, stable=True).tolist()
@@ -130,9 +138,8 @@ def _draw_tasks(axes: Axes, evaluation: Evaluation, group: str, answers: Answers
         for column, index in zip(columns, indices):
             canvas[high * line : high * line + 28, int(CELL * column) :][:, :28] = images[index]
         for place in sorted({0, order.index(query)}):
-            own, left, top = order[place] == query, CELL * (place + 1.5), high * line
-            style = {"edgecolor": BLUE if own else ORANGE, "ls": "-" if own else (0, (2, 1)), "lw": 3}
-            axes.add_patch(plt.Rectangle((left - 1, top - 1), 29, 29, fill=False, **style))
+            own, left, top = order[place] == query, int(CELL * (place + 1.5)), high * line
+            _frame_on_canvas(axes, left, top, own)
             axes.text(left + 14, top + 29, "✓" if own else "✗", ha="center", va="top", weight="bold")
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
     measured = evaluation.metrics["one_shot"][group]
