@@ -27,6 +27,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 MOSTLY = 0.6  # A full square of ink, 20 × 20 in 28 × 28, has 0.51 of the white.
 OVERSHOOT = 1e-3  # So far, interpolation may leave [0, 1].
 PAIR_NUMBERS_AT_ONCE = 1_000_000  # The largest tensor of a scoring step, 4 MB, stays near the cache.
+COLUMNS_AT_ONCE = 4000  # And that many embeddings, 2 MB: a third of the time for one against 60,000.
 # What the scripts read of the facts of a training, where it is there.
 FACTS = {"dataset": (str,), "data_root": (str,), "images": (int,), "classes": (str, list, tuple, type(None))}
 
@@ -120,6 +121,8 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
     def raw_scores(self, a: Tensor, b: Tensor) -> Tensor:
         """The head's scores (N, M) of embeddings (N, D), (M, D), before calibration; always in float32."""
         a, b = a.float(), b.float()
+        if len(b) > COLUMNS_AT_ONCE:
+            return torch.cat([self.raw_scores(a, part) for part in b.split(COLUMNS_AT_ONCE)], 1)
         rows = max(1, PAIR_NUMBERS_AT_ONCE // max(1, len(b) * self.head.numbers_per_pair))
         with torch.autocast(a.device.type, enabled=False):
             return torch.cat([self.head(part, b) for part in a.split(rows)]) if len(a) > rows else self.head(a, b)

@@ -1,6 +1,5 @@
 """How a run begins and goes on: elsewhere, after a kill, and never with damaged options or another history."""
 
-import argparse
 import json
 import os
 import shlex
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from siamese_mnist import InputError
-from siamese_mnist.options import TrainingOptions, add_training_options, as_typed
+from siamese_mnist.options import TrainingOptions, as_typed, training_parser
 from siamese_mnist.runs import Run
 
 
@@ -50,9 +49,8 @@ def test_a_longer_training_is_a_new_run_by_a_command_to_paste(tmp_path, test_dig
         Run.resume(str(folder), {"epochs": 90})
     words = shlex.split(str(caught.value).split("a new run: ")[1])
     assert words[words.index("--classes") + 1] == "0, 7"
-    parser = argparse.ArgumentParser()
-    add_training_options(parser)
-    options = TrainingOptions(**vars(parser.parse_args(words[2:])))
+    given = vars(training_parser("").parse_args(words[2:]))
+    options = TrainingOptions(**{name: value for name, value in given.items() if name not in ("out", "resume")})
     assert options == TrainingOptions(seed=3, classes="0, 7", epochs=90)
     with pytest.raises(InputError, match=r"--resume '.*/my run'"):
         Run.new(str(folder), TrainingOptions())
