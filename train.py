@@ -31,7 +31,7 @@ from siamese_mnist.errors import command, run_script
 from siamese_mnist.losses import compare_symbols
 from siamese_mnist.options import TrainingOptions
 from siamese_mnist.pairs import BalancedBatches
-from siamese_mnist.registry import LOSSES
+from siamese_mnist.registry import LOSSES, OPTIMIZERS
 from siamese_mnist.runs import Run, best_epoch, find_weights, images_fingerprint
 
 WEIGHT_DECAY = 0.05
@@ -61,9 +61,10 @@ def train(run: Run) -> None:
     world_size = distributed.world_size()
     facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": world_size}
     model = SiameseNetwork(options.encoder, options.head, classes=training.names, training=facts).to(device)
-    company = Company(training, options.joined, strangers=options.augment and loss.trains_head)
+    strangers = options.augment and loss.trains_head
+    company = Company(training, options.joined, strangers, options.symbols)
     batches = BalancedBatches(training, options.batch_size, options.seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=WEIGHT_DECAY)
+    optimizer = OPTIMIZERS[options.optimizer].build(model, options.lr, WEIGHT_DECAY)
     schedule = LambdaLR(optimizer, lambda step: one_cycle(step / (options.epochs * len(batches))))
     average = AveragedModel(model, avg_fn=move_average, use_buffers=True)  # What is validated and saved.
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}

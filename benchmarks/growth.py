@@ -84,7 +84,7 @@ def score_pairs(model: SiameseNetwork, count: int) -> Callable[[], object]:
 
 def step(digits: object, count: int) -> Callable[[], object]:
     """As in train.py, without the optimizer."""
-    company, network = Company(digits, ("pens", "symbols"), strangers=True), SiameseNetwork()
+    company, network = Company(digits, ("pens", "symbols"), strangers=True, symbols=44), SiameseNetwork()
     index, generator = next(iter(BalancedBatches(digits, count, seed=0))), torch.Generator().manual_seed(0)
 
     def call() -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamese_mnist.pen import AXIS, draw_segments
+from siamese_mnist.pen import AXIS, MIDDLE, draw_segments
 
 ROTATION, SCALE, SHEAR = math.radians(15), 0.15, 0.2
 PIXEL = 1 / 14  # In the units of affine_grid half an image is 1.
@@ -15,6 +15,8 @@ THINNING, FLAGS = 0.5, 0.4  # Strokes lose half of what they may gain; 40 % of t
 NOISY, NOISE = 0.3, 0.3  # The share of the images that get noise, and its largest standard deviation.
 FLAG_ANGLE = 110.0, 145.0  # Degrees: 0 is to the right, 90 downwards.
 FLAG_LENGTH, FLAG_WIDTH = (3.0, 12.0), (1.6, 3.2)  # In pixels.
+ALONG = (AXIS - MIDDLE) * PIXEL
+PLACES = torch.stack([ALONG.repeat(28), ALONG.repeat_interleave(28), torch.ones(784)])  # (3, 784): x, y, 1.
 # (28, 4): the weight of each of 4 points in a row at each of 28 pixels.
 CUBIC = F.interpolate(torch.eye(4)[None, :, :, None], size=(28, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
 
@@ -22,10 +24,10 @@ CUBIC = F.interpolate(torch.eye(4)[None, :, :, None], size=(28, 1), mode="bicubi
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """Turns, shears, scales, shifts, bends images (B, 1, 28, 28) in [0, 1], varies strokes; some get flags, noise."""
     images = _flag(images, generator)
-    grid = F.affine_grid(_random_maps(len(images), generator), list(images.shape), align_corners=False)
+    places = (_random_maps(len(images), generator).flatten(0, 1) @ PLACES).view(-1, 2, 28, 28)
     # Smooth displacements, after Simard, Steinkraus and Platt 2003: noise on 4 × 4 points, cubic between them.
     bends = torch.randn((len(images), 2, 4, 4), generator=generator) * BEND
-    grid = grid + (CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
+    grid = (places + CUBIC @ bends @ CUBIC.T).permute(0, 2, 3, 1)
     images = F.grid_sample(images, grid.to(images), align_corners=False)
     return _add_noise(_vary_stroke(images, _signed((len(images), 1, 1, 1), generator).to(images)), generator)
 

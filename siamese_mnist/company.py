@@ -11,12 +11,13 @@ PENS = 0.25  # Digits by pen, to those of a batch.
 
 
 class Company:
-    """Joins to batches of the `training` digits what is named in `also`, of ALSO; strangers if asked."""
+    """Joins to batches of the `training` digits what is named in `also`, of ALSO, so many `symbols` to 100 digits;
+    strangers if asked."""
 
-    def __init__(self, training: Digits, also: tuple[str, ...], strangers: bool) -> None:
+    def __init__(self, training: Digits, also: tuple[str, ...], strangers: bool, symbols: int) -> None:
         self.pens = _pens_of(training) if "pens" in also else None
         self.symbols = Symbols(load_digits("symbols"), training) if "symbols" in also else None
-        self.strangers = strangers
+        self.strangers, self.symbols_each = strangers, symbols / 100
 
     def join(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, int]:
         """Of a batch (B, 1, 28, 28) in [0, 1], (B,): the images and labels of all, and how many are no symbols.
@@ -31,7 +32,7 @@ class Company:
             images, labels = add_strangers(images, labels, generator)
         if self.symbols is None:
             return images, labels, len(labels)
-        symbols, own = self.symbols.draw(batch_size, generator)
+        symbols, own = self.symbols.draw(self.symbols_each * batch_size, generator)
         joined = torch.cat([images, symbols.to(images.device)]), torch.cat([labels, own.to(labels.device)])
         return *joined, len(labels)
 

@@ -49,7 +49,7 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
 
     def __init__(
         self,
-        encoder: str = "conv4",
+        encoder: str = "conv4s",
         head: str = "mlp",
         threshold: float = 0.5,
         rejection_threshold: float = 0.5,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from siamese_mnist.errors import InputError
-from siamese_mnist.registry import ALSO, ENCODERS, HEADS, LOSSES, SOURCES, find_source
+from siamese_mnist.registry import ALSO, ENCODERS, HEADS, LOSSES, OPTIMIZERS, SOURCES, find_source
 
-LEARNING_RATES = ", ".join(f"{encoder.lr} for {name}" for name, encoder in ENCODERS.items())
+LEARNING_RATES = f"{OPTIMIZERS['muon'].lr} with muon, else " + ", ".join(
+    f"{row.lr} for {name}" for name, row in ENCODERS.items()
+)
 INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "F"}
 FLAG = argparse.BooleanOptionalAction
 
@@ -47,11 +49,15 @@ class TrainingOptions:
         None, f"what joins the images: {','.join(ALSO)} (default, with a head to train), or none"
     )
     init: str | None = _option(None, "weights to start from: a run, a folder, or owner/name on the Hub", **WEIGHTS)
-    encoder: str = _option("conv4", "the shared convolutional encoder", choices=tuple(ENCODERS))
+    encoder: str = _option("conv4s", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
     loss: str = _option("bce", "what is minimised over all pairs of a batch", choices=tuple(LOSSES))
     epochs: int = _option(10, "rounds through the training images", **INT)
     batch_size: int = _option(100, "images in a batch, without what joins them", **INT)
+    symbols: int = _option(44, "symbols that join each 100 images, four copies of each", **INT)
+    optimizer: str | None = _option(
+        None, "what takes the steps (default: muon with conv4s, else adamw)", choices=tuple(OPTIMIZERS)
+    )
     lr: float | None = _option(None, f"highest learning rate (default: {LEARNING_RATES})", **FLOAT)
     margin: float = _option(2.0, "the distance that a loss with a margin wants between classes", **FLOAT)
     match_weight: float = _option(1.0, "of what sets training classes apart; less suits classes never seen", **FLOAT)
@@ -67,7 +73,7 @@ class TrainingOptions:
                 raise InputError(f"{as_typed(option.name)} {value!r:.40} is no {kinds[0].__name__}")
             if isinstance(value, int) and abs(value) > LARGEST:
                 raise InputError(f"{as_typed(option.name)} {value!r:.40} is beyond {LARGEST}")
-            if choices and value not in choices:
+            if choices and value not in choices and value != option.default:
                 raise InputError(f"{as_typed(option.name)} {value} is none of {', '.join(choices)}")
         for name, default in self._dependent().items():
             if getattr(self, name) is None:
@@ -75,7 +81,7 @@ class TrainingOptions:
         if not set(self.joined) <= set(ALSO):
             raise InputError(f"--also {self.also} is none, or some of {','.join(ALSO)}")
         find_source(self.dataset, self.data_root)
-        for name, least in (("epochs", 1), ("batch_size", 4), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 4), ("symbols", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{as_typed(name)} {getattr(self, name)} is below {least}")
         for name in ("lr", "margin"):
@@ -93,7 +99,9 @@ class TrainingOptions:
 
     def _dependent(self) -> dict[str, Any]:
         """The defaults that depend on other options."""
-        return {"lr": ENCODERS[self.encoder].lr, "also": ",".join(ALSO) if LOSSES[self.loss].trains_head else "none"}
+        encoder, also = ENCODERS[self.encoder], ",".join(ALSO) if LOSSES[self.loss].trains_head else "none"
+        lr = OPTIMIZERS[self.optimizer or encoder.optimizer].lr or encoder.lr
+        return {"optimizer": encoder.optimizer, "lr": lr, "also": also}
 
     @property
     def joined(self) -> tuple[str, ...]:

@@ -14,23 +14,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from siamese_mnist.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from siamese_mnist.listing import Arrays, Listing
+    from siamese_mnist.model import SiameseNetwork
 
 SPLITS = ("train", "val", "test")
 ALSO = ("pens", "symbols")  # What joins the digits of a batch: sources, too.
 
 
 class Encoder(NamedTuple):
-    """An encoder: the place of what builds it, the length D of its embeddings, the learning rate that suits it."""
+    """An encoder: the place of what builds it, the length D of its embeddings, what suits it."""
 
     place: str
     dimensions: int
     lr: float
+    optimizer: str = "adamw"
 
     def build(self) -> nn.Module:
         return resolve_name(self.place)()
+
+
+class Optimizer(NamedTuple):
+    """An optimizer, and the learning rate that suits it, whatever the encoder; else that is the encoder's."""
+
+    place: str
+    lr: float | None = None
+
+    def build(self, model: SiameseNetwork, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+        return resolve_name(self.place)(model, lr, weight_decay)
 
 
 class Head(NamedTuple):
@@ -73,7 +86,12 @@ class Source(NamedTuple):
         return resolve_name(self.lister)(root) if self.lister else None
 
 
+OPTIMIZERS = {
+    "muon": Optimizer("siamese_mnist.optimizer:Muon", lr=0.004),
+    "adamw": Optimizer("siamese_mnist.optimizer:AdamW"),
+}
 ENCODERS = {
+    "conv4s": Encoder("siamese_mnist.encoders:conv4s", dimensions=128, lr=0.01, optimizer="muon"),
     "conv4": Encoder("siamese_mnist.encoders:conv4", dimensions=128, lr=0.01),
     "conv5": Encoder("siamese_mnist.encoders:conv5", dimensions=128, lr=0.01),
     "conv2": Encoder("siamese_mnist.encoders:conv2", dimensions=10, lr=0.02),

@@ -23,6 +23,11 @@ from siamese_mnist.options import TrainingOptions, as_typed
 RUNS, RELEASED = Path("runs"), Path("weights")  # The released weights lie beside the scripts, too.
 CONFIG, STATE, HISTORY, LAST, BEST = "config.json", "state.pt", "history.csv", "last", "best"
 IMAGES, METRICS = "images.csv", "metrics.json"
+UP_TO_1_4 = {
+    "also": "none",
+    "optimizer": "adamw",
+    "symbols": 72,
+}  # What a run without these had; in 1.0, nothing joined.
 MOVABLE = ("device", "data_root")  # A run may go on elsewhere: the fingerprint of the images guards what it learns.
 
 
@@ -54,7 +59,7 @@ class Run:
             way_out = f"begin one with {command('train.py', '--out', path.parent)}"
             raise InputError(f"{path.parent}: no run has begun there (no {CONFIG}); {way_out}") from error
         try:
-            options = TrainingOptions(**{"also": "none"} | kept)  # In version 1.0, nothing joined.
+            options = TrainingOptions(**UP_TO_1_4 | kept)
         except (InputError, TypeError) as error:
             reason = error if isinstance(error, InputError) else "holds no options of a run"
             raise InputError(f"{path}: {reason}; name another run's folder, or start a new run") from error

@@ -12,7 +12,7 @@ from siamese_mnist.pen import AXIS, BOX, MIDDLE, draw_fitted, spline_weight
 from siamese_mnist.strangers import turn
 
 COPIES = 4  # Of each symbol in a batch.
-CHARACTERS, INVENTED, COMPOSED = 26, 10, 36  # So many symbols in a batch of 100 digits.
+CHARACTERS, INVENTED, COMPOSED = 0.36, 0.14, 0.5  # Their shares.
 UPRIGHT = 0.5  # The share of the composed symbols whose digits are not turned.
 LEAST, OVERLAP = 8, 1  # In pixels: a part of a composed symbol is so long or longer, and laps over the other.
 
@@ -36,14 +36,14 @@ class Symbols:
     def __init__(self, characters: Digits, digits: Digits) -> None:
         self.characters, self.digits = characters, digits
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns images (B, 1, 28, 28) in [0, 1] and labels (B,) of so many as go with a batch of that size."""
+    def draw(self, symbols: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Returns images (B, 1, 28, 28) in [0, 1] and labels (B,) of about so many symbols."""
         kinds = (
             (CHARACTERS, lambda count: self._characters(count, generator)),
             (INVENTED, lambda count: invent(count, COPIES, generator)),
             (COMPOSED, lambda count: compose(self.digits, count, generator)),
         )
-        images = [draw(count) for share, draw in kinds if (count := round(share * batch_size / 100))]
+        images = [draw(count) for share, draw in kinds if (count := round(share * symbols))]
         return torch.cat(images), torch.arange(sum(map(len, images))) // COPIES
 
     def _characters(self, count: int, generator: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ RANKS = 2
 
 def main() -> None:
     training = load_digits("bundled", images_per_class=40)
-    company = Company(training, ("pens", "symbols"), strangers=True)
+    company = Company(training, ("pens", "symbols"), strangers=True, symbols=20)
     batch = next(iter(BalancedBatches(training, 42, seed=0)))
     torch.manual_seed(0)
     model = SiameseNetwork().double()

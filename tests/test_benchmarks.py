@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks import ablation, drawings, robustness, strangers
 from siamese_mnist import InputError, handwriting, losses, symbols
 from siamese_mnist.matching import Matcher
+from siamese_mnist.options import TrainingOptions
 
 
 @pytest.fixture
@@ -115,10 +116,11 @@ def test_a_row_of_the_ablation_is_trained_once_without_its_part(monkeypatch, tmp
     drawn, draw = [], symbols.Symbols.draw
     monkeypatch.setattr(symbols.Symbols, "draw", lambda *args: drawn.append(draw(*args)) or drawn[-1])
     short = ["--images-per-class", "10", "--epochs", "1"]  # One batch of 80.
-    monkeypatch.setitem(ablation.ROWS, "short", (short, {"symbols.COMPOSED": 0}))
+    monkeypatch.setitem(ablation.ROWS, "short", (short, {"symbols.COMPOSED": 0.0}))
     weights = ablation.train_without("short", tmp_path)
     assert (weights / "model.safetensors").is_file()
-    left = round(0.8 * symbols.CHARACTERS) + round(0.8 * symbols.INVENTED)
+    drawn_for_80 = 0.8 * TrainingOptions().symbols
+    left = round(drawn_for_80 * symbols.CHARACTERS) + round(drawn_for_80 * symbols.INVENTED)
     assert [len(images) for images, _ in drawn] == [symbols.COPIES * left]
     assert ablation.train_without("short", tmp_path) == weights
     assert len(drawn) == 1

@@ -83,11 +83,11 @@ def test_many_pairs_of_images_are_scored_pair_by_pair(network, test_digits):
 
 def test_encoding_all_leaves_the_mode_alone_and_nothing_behind(network, test_digits):
     network.train()
-    before = network.encoder[1].running_mean.clone()
+    before = network.encoder[2].running_mean.clone()
     embeddings = network.encode_all(test_digits.images[:250])
     assert network.training
     assert not embeddings.requires_grad
-    assert torch.equal(network.encoder[1].running_mean, before)
+    assert torch.equal(network.encoder[2].running_mean, before)
     monitor = network.eval().encode(test_digits.images[200:250])
     assert torch.allclose(embeddings[200:], monitor, atol=0.05 * monitor.abs().max().item())
 
@@ -106,7 +106,13 @@ def test_images_of_another_shape_are_refused(network, shape):
 def test_encoders_have_the_published_layers():
     first, second = [(1, 32), (32, 64)], [(64, 128), (128, 512)]
     convolutions = {"conv5": [*first, (64, 64), *second], "conv4": first + second, "conv2": [(1, 8), (8, 16)]}
-    linears = {"conv5": [(512, 128)], "conv4": [(512, 128)], "conv2": [(144, 64), (64, 32), (32, 10)]}
+    convolutions["conv4s"] = [(1, 24), (24, 48), (48, 96), (96, 512)]
+    linears = {
+        "conv4s": [(512, 128)],
+        "conv5": [(512, 128)],
+        "conv4": [(512, 128)],
+        "conv2": [(144, 64), (64, 32), (32, 10)],
+    }
     for name in ENCODERS:
         layers = list(ENCODERS[name].build())
         found = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
@@ -115,6 +121,16 @@ def test_encoders_have_the_published_layers():
         found = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
         assert [(layer.in_features, layer.out_features) for layer in found] == linears[name]
         assert ENCODERS[name].dimensions == linears[name][-1][1]
+
+
+def test_the_small_encoder_looks_at_the_middle_of_an_image(test_digits):
+    model = SiameseNetwork("conv4s").eval()
+    images = test_digits.images[:4].clone()
+    seen = model.encode_all(images)
+    images[:, :, [0, 1, -2, -1]] = images[:, :, :, [0, 1, -2, -1]] = 200
+    assert torch.equal(model.encode_all(images), seen)
+    images[:, :, 2, 2] = 200
+    assert not torch.equal(model.encode_all(images), seen)
 
 
 def test_saved_weights_come_back_with_what_was_set_after_construction(network, test_digits, tmp_path):

@@ -74,11 +74,11 @@ def test_composed_symbols_are_of_turned_digits_but_for_a_share(train_digits, upr
 
 
 def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digits):
-    images, labels = Symbols(characters, train_digits).draw(100, generator(1))
+    images, labels = Symbols(characters, train_digits).draw(72, generator(1))
     assert torch.equal(labels, torch.arange(len(images)) // COPIES)
     sources = torch.cat([characters.images, train_digits.images])[:, 0].flatten(1)
     classes = torch.cat([characters.labels, train_digits.labels + 1000])
-    for label in range(CHARACTERS):  # which come first
+    for label in range(round(CHARACTERS * 72)):  # which come first
         copies = images[labels == label]
         places = [
             torch.cdist(sources.float(), turn(copies, torch.full((COPIES,), at)).flatten(1) * 255) for at in range(8)
@@ -91,20 +91,22 @@ def test_symbols_are_copies_of_one_class_in_one_position(characters, train_digit
 def test_a_batch_is_joined_by_digits_of_its_classes_and_by_symbols_apart(train_digits):
     some = train_digits.select(train_digits.labels < 8)
     images, labels = some.images[:80] / 255, some.labels[:80]
-    joined, theirs, known = Company(some, ("pens", "symbols"), strangers=True).join(images, labels, generator(0))
+    joined, theirs, known = Company(some, ("pens", "symbols"), strangers=True, symbols=72).join(
+        images, labels, generator(0)
+    )
     assert torch.equal(joined[:80], images)
     assert torch.equal(theirs[:80], labels)
     assert theirs[80 : 80 + round(PENS * 80)].max() < 8  # no 8 and no 9 where those are not trained on
     assert known < len(joined) == len(theirs)
     assert (theirs[known:].bincount() == COPIES).all()
-    assert Company(some, (), strangers=False).join(images, labels, generator(0))[2] == 80
+    assert Company(some, (), strangers=False, symbols=72).join(images, labels, generator(0))[2] == 80
 
 
 def test_digits_by_pen_are_labelled_as_in_the_training(train_digits):
     digits = train_digits.select(torch.isin(train_digits.labels, torch.tensor([1, 3, 7])))
     order = torch.tensor([0, 1, 0, 2, 0, 0, 0, 0])
     relabelled = type(digits)(digits.images, order[digits.labels], ("9", "1", "3"))  # sevens are called 9
-    pens = Company(relabelled, ("pens",), strangers=False).pens
+    pens = Company(relabelled, ("pens",), strangers=False, symbols=72).pens
     assert {pens.class_names[label] for label in pens.labels.tolist()} == {"9", "1", "3"}
     expected = load_digits("pens", classes=["1", "3", "9"])
     assert len(pens) == len(expected)
@@ -112,4 +114,4 @@ def test_digits_by_pen_are_labelled_as_in_the_training(train_digits):
         expected.class_names[label] for label in expected.labels[:50]
     ]
     letters = type(digits)(digits.images, order[digits.labels], ("a", "b", "c"))
-    assert Company(letters, ("pens",), strangers=False).pens is None
+    assert Company(letters, ("pens",), strangers=False, symbols=72).pens is None

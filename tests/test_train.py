@@ -42,7 +42,7 @@ def test_the_average_has_the_network_s_counters_and_running_means():
     for _ in range(3):
         model.train().encode(torch.rand(4, 1, 28, 28))
         average.update_parameters(model)
-    norm, own = average.module.encoder[1], model.encoder[1]
+    norm, own = average.module.encoder[2], model.encoder[2]
     assert norm.num_batches_tracked == own.num_batches_tracked == 3
     assert not torch.equal(norm.running_mean, own.running_mean)
     assert (norm.running_mean - own.running_mean).abs().max() < own.running_mean.abs().max()
@@ -107,7 +107,7 @@ def test_help_shows_every_option_with_its_default(run_script):
     text = " ".join(done.stdout[done.stdout.index("\noptions:") :].split())
     for option in dataclasses.fields(TrainingOptions):
         told = text[text.index(f" {as_typed(option.name)}") :]
-        default = "0.01 for conv4" if option.name == "lr" else option.default
+        default = "0.004 with muon" if option.name == "lr" else option.default
         assert default in (None, True, False) or f"(default: {default}" in told[: told.index(")") + 1]
     assert " --out " in text
     assert " --resume " in text
