@@ -52,7 +52,7 @@ class TrainingOptions:
     encoder: str = _option("conv4s", "the shared convolutional encoder", choices=tuple(ENCODERS))
     head: str = _option("mlp", "how two embeddings become a similarity", choices=tuple(HEADS))
     loss: str = _option("bce", "what is minimised over all pairs of a batch", choices=tuple(LOSSES))
-    epochs: int = _option(10, "rounds through the training images", **INT)
+    epochs: int = _option(12, "rounds through the training images", **INT)
     batch_size: int = _option(100, "images in a batch, without what joins them", **INT)
     symbols: int = _option(44, "symbols that join each 100 images, four copies of each", **INT)
     optimizer: str | None = _option(
