@@ -127,14 +127,14 @@ def main() -> None:
                 subprocess.run(command + options, stdout=subprocess.DEVNULL, check=True)
             rows.append(read_object(folder / "facts.json") | times_to(folder, digits))
     print(f"{args.runs} runs of each side, medians; {torch.get_num_threads()} threads")
-    print(f"{'':36}{'plain':>12}{'ours':>12}{'ratio':>8}")
+    print(f"{'':36}{'plain':>12}{'ours':>12}{'ratio':>10}")
     for name, unit, of in ROWS:
         plain, ours = (statistics.median(of(row) for row in measured[side]) for side in SIDES)
+        more, less = max(plain, ours), min(plain, ours)
+        bound = "> " if math.inf in (plain, ours) else ""  # One that did not get there took longer than the limit.
         told = [f"> {args.limit:.0f}" if value == math.inf else f"{value:,.5g}" for value in (plain, ours)]
-        ratio = max(min(plain, args.limit), ours) / min(min(plain, args.limit), ours)
-        print(
-            f"{f'{name}, {unit}':36}{told[0]:>12}{told[1]:>12}{'> ' if math.inf in (plain, ours) else ''}{ratio:8.1f}"
-        )
+        ratio = bound + f"{(args.limit if more == math.inf else more) / less:,.1f}" if less < math.inf else "–"
+        print(f"{f'{name}, {unit}':36}{told[0]:>12}{told[1]:>12}{ratio:>10}")
     compare_evaluations(SiameseNetwork.from_pretrained(Path(args.folder) / "ours-0" / "run" / "last"), digits)
 
 

@@ -1,5 +1,6 @@
 """What the benchmarks' results rest on: that a step changes what it says, and that no image is compared with itself."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks import ablation, drawings, robustness, strangers
-from siamese_mnist import InputError, handwriting, losses, symbols
+from benchmarks import ablation, drawings, robustness, speed, strangers
+from siamese_mnist import InputError, SiameseNetwork, handwriting, losses, symbols
 from siamese_mnist.matching import Matcher
 from siamese_mnist.options import TrainingOptions
 
@@ -133,3 +134,41 @@ def test_the_ablation_changes_constants_that_are_there():
             module, name = path.split(".")
             assert type(getattr(modules[module], name)) is type(value)
             assert getattr(modules[module], name) > value == 0
+
+
+def test_the_time_to_a_rate_is_that_of_the_first_weights_that_have_it(monkeypatch, tmp_path):
+    errors = [0.5, 0.3, 0.05, 0.04, 0.021, 0.019, 0.015, 0.012]
+    model = SiameseNetwork().state_dict()
+    torch.save(
+        [(10.0 * place, model | {"head.log_scale": torch.tensor(float(place))}) for place in range(8)],
+        tmp_path / "kept.pt",
+    )
+    asked = []
+    monkeypatch.setattr(
+        speed, "equal_error", lambda model, _: asked.append(int(model.head.log_scale)) or errors[asked[-1]]
+    )
+    assert speed.times_to(tmp_path, None) == {"0.05": 20.0, "0.02": 50.0, "0.01": float("inf"), "eer": 0.012}
+    assert len(asked) == len(set(asked)) < 8
+
+
+def test_a_watch_leaves_out_its_own_time_and_keeps_weights_further_and_further_apart(monkeypatch, network):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("benchmarks.speed.time.time", lambda: clock.now)
+    clone = torch.Tensor.clone
+
+    def slow_clone(tensor):
+        clock.now += 0.1
+        return clone(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "clone", slow_clone)
+    watch = speed.Watch(started=100.0)
+    for _ in range(200):
+        clock.now += 0.5
+        watch.count(3, 2)
+        watch.keep(network)
+    assert watch.seconds == pytest.approx(100)
+    assert (watch.pairs, watch.images, watch.begun) == (600, 400, 0.5)
+    times = [at for at, _ in watch.kept]
+    assert times[:3] == pytest.approx([0.5, 1.5, 2.5])
+    assert all(later - earlier >= max(1, 0.05 * earlier) - 1e-6 for earlier, later in pairwise(times))
+    assert len(times) < 60
