@@ -47,7 +47,9 @@ def main() -> None:
 
 def train(run: Run) -> None:
     """Trains what is left of a run."""
-    options, loss = run.options, LOSSES[run.options.loss]
+    options, loss, world_size = run.options, LOSSES[run.options.loss], distributed.world_size()
+    if options.batch_size < 2 * world_size:
+        raise InputError(f"--batch-size {options.batch_size}: {world_size} ranks need two images each, or more")
     device = pick_device(options.device)
     source = {"root": options.data_root, "transposed": options.transposed, "classes": options.classes}
     subset = {"images_per_class": options.images_per_class, "fraction": options.fraction}
@@ -58,7 +60,6 @@ def train(run: Run) -> None:
     distributed.by_first(run.begin, training)
 
     torch.manual_seed(options.seed)
-    world_size = distributed.world_size()
     facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": world_size}
     model = SiameseNetwork(options.encoder, options.head, classes=training.names, training=facts).to(device)
     strangers = options.augment and loss.trains_head

@@ -25,7 +25,7 @@ def conv4(first: int = 32, second: int = 64, third: int = 128) -> nn.Sequential:
 
 
 def conv4s() -> nn.Sequential:
-    """As conv4, 1 → 24 → 48 → 96 → 512, of the middle 24 × 24 pixels: less than half of its operations."""
+    """As conv4, 1 → 24 → 48 → 96 → 512, of the middle 24 × 24 pixels: 0.45 of its operations."""
     return nn.Sequential(Crop(2), *conv4(24, 48, 96))
 
 

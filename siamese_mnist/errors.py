@@ -40,6 +40,12 @@ def command(script: str, *words: object) -> str:
     return shlex.join(["python", *map(str, (path, *words))])
 
 
+def program() -> str:
+    """The name of what runs: a script's, or a package's that python -m runs."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
+
+
 def end_quietly_while_loading(parse: Callable[[], object]) -> None:
     """To be called before torch is imported, which takes seconds: --help, and what is no command line, end at once;
     until `run_script`, Ctrl-C ends in one line."""
@@ -58,8 +64,6 @@ def run_script(main: Callable[[], None]) -> None:
 
     A character that the encoding of the output lacks is replaced.
     """
-    if Path(sys.argv[0]).name == "__main__.py":  # So is what python -m runs.
-        sys.argv[0] = Path(sys.argv[0]).parent.name
     if signal.getsignal(signal.SIGINT) is _stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     usual, told = warnings.showwarning, set()
@@ -69,7 +73,7 @@ def run_script(main: Callable[[], None]) -> None:
             usual(message, category, *rest)
         elif str(message) not in told:  # Python's own memory of what it has shown does not last.
             told.add(str(message))
-            print(f"{Path(sys.argv[0]).name}: note: {' '.join(str(message).split())}", file=sys.stderr)
+            print(f"{program()}: note: {' '.join(str(message).split())}", file=sys.stderr)
 
     warnings.showwarning = show
     for stream in (sys.stdout, sys.stderr):
@@ -87,5 +91,5 @@ def run_script(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(130)
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{program()}: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from siamese_mnist.errors import InputError
+from siamese_mnist.errors import InputError, program
 from siamese_mnist.registry import ALSO, ENCODERS, HEADS, LOSSES, OPTIMIZERS, SOURCES, find_source
 
 LEARNING_RATES = f"{OPTIMIZERS['muon'].lr} with muon, else " + ", ".join(
@@ -132,7 +132,7 @@ def script_parser(doc: str) -> argparse.ArgumentParser:
     """A parser whose complaints are one line."""
     form = argparse.RawDescriptionHelpFormatter
     # Without a usage, which is in the docstring, argparse prints nothing in front of its one line of error.
-    return argparse.ArgumentParser(usage=argparse.SUPPRESS, description=doc, formatter_class=form, allow_abbrev=False)
+    return argparse.ArgumentParser(program(), argparse.SUPPRESS, doc, formatter_class=form, allow_abbrev=False)
 
 
 def training_parser(doc: str) -> argparse.ArgumentParser:

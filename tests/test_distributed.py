@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPOSITORY
+from conftest import REPOSITORY, assert_one_line_error
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SETTING = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
@@ -67,3 +67,12 @@ def second_rank(launcher: int) -> int:
         except OSError:  # It has just ended.
             continue
     raise AssertionError("no rank 1")
+
+
+def test_more_ranks_than_a_batch_can_feed_are_refused(run_script, monkeypatch, tmp_path):
+    monkeypatch.setattr("siamese_mnist.distributed.world_size", lambda: 4)
+    monkeypatch.setattr("siamese_mnist.distributed.by_first", lambda call, *args: call(*args))
+    assert_one_line_error(
+        run_script("train.py", "--batch-size", 7, "--out", tmp_path / "run"), "--batch-size 7", "4 ranks"
+    )
+    assert not (tmp_path / "run").exists()

@@ -121,6 +121,20 @@ def test_matching_loads_nothing_that_measures_plots_or_serves():
         "sources",
         "tables",
     }
-    known = {"data", "device", "drawing", "encoders", "errors", "files", "heads", "matching", "model", "pairs", "pen"}
+    known = {
+        "data",
+        "device",
+        "distributed",
+        "drawing",
+        "encoders",
+        "errors",
+        "files",
+        "heads",
+        "matching",
+        "model",
+        "pairs",
+        "pen",
+        "registry",
+    }
     assert own <= known | readers
     assert not {"matplotlib", "sklearn", "gradio", "pandas", "torchvision"} & loaded

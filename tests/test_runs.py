@@ -187,7 +187,9 @@ def test_options_come_back_from_the_command_that_they_tell():
     assert (
         options.as_command() == "python train.py --images-per-class 30 --encoder conv2 --lr 0.5 --no-augment --seed 3"
     )
-    assert TrainingOptions().as_command() == TrainingOptions(lr=0.01).as_command() == "python train.py"
+    assert (
+        TrainingOptions().as_command() == TrainingOptions(lr=0.004, optimizer="muon").as_command() == "python train.py"
+    )
 
 
 def test_an_evaluation_lies_beside_its_weights_and_hides_none_on_the_hub(trained_run, tmp_path, monkeypatch):

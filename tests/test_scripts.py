@@ -115,7 +115,7 @@ def test_a_run_stopped_before_its_first_epoch_ended_goes_on(run_script, quick_ru
 
 
 def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_run, tmp_path):
-    assert_one_line_error(run_script("train.py", "--resume", quick_run, "--lr", 0.1), "--lr", "0.01")
+    assert_one_line_error(run_script("train.py", "--resume", quick_run, "--lr", 0.1), "--lr", "0.004")
     assert_one_line_error(run_script("train.py", "--resume", tmp_path), "no run", "--out")
     assert_one_line_error(run_script("train.py", "--resume", quick_run / "best"), "no options of a run")
     assert_one_line_error(run_script("train.py", *QUICK, "--out", quick_run), "--resume")

@@ -71,7 +71,7 @@ def test_the_table_comes_whatever_the_output_can_encode(run_process, trained_run
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "demo.py", "-m siamese_mnist"])
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "demo.py", "-m siamese_mnist match weights 7.png"])
 def test_ctrl_c_while_torch_is_loaded_ends_in_one_line(tmp_path, script):
     """The interrupt comes when the first of torch's modules is imported."""
     (tmp_path / "torch.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n")
