@@ -153,7 +153,7 @@ ROWS: list[tuple[str, str, Callable[[dict[str, float]], float]]] = [
 
 def times_to(folder: Path, digits: Digits) -> dict[str, float]:
     """The seconds from the start of the process until the weights had an EER of each of RATES, or infinity."""
-    kept, model, known = torch.load(folder / "kept.pt"), SiameseNetwork().eval(), {}
+    kept, model, known = torch.load(folder / "kept.pt", weights_only=True), SiameseNetwork().eval(), {}
 
     def eer(place: int) -> float:
         if place not in known:

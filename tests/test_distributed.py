@@ -22,7 +22,7 @@ def test_a_step_of_two_ranks_has_the_gradients_of_a_single_process(tmp_path):
     for file, command in zip(files, (TORCHRUN, (sys.executable,))):
         script = REPOSITORY / "tests" / "ranks.py"
         subprocess.run([*command, script, file], env=SETTING, check=True, timeout=300, capture_output=True)
-    two, one = map(torch.load, files)
+    two, one = (torch.load(file, weights_only=True) for file in files)
     assert two.keys() == one.keys()
     for name, expected in one.items():
         torch.testing.assert_close(two[name], expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()), msg=name)
