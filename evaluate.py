@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from siamese_mnist import Digits, InputError, SiameseNetwork, distributed, load_
 from siamese_mnist.device import pick_device
 from siamese_mnist.errors import run_script
 from siamese_mnist.evaluation import RATES, evaluate_network
-from siamese_mnist.files import write_whole
+from siamese_mnist.files import held, write_whole
 from siamese_mnist.options import LARGEST, PAIRS, choose_data
 from siamese_mnist.registry import find_source
 from siamese_mnist.runs import (
@@ -43,12 +44,12 @@ FEW = 200  # Of fewer images, it is said how much a single one counts.
 
 
 def main() -> None:
-    with distributed.ranks():
-        measure()
+    with distributed.ranks(), ExitStack() as stack:
+        measure(stack)
 
 
-def measure() -> None:
-    """Measures what the command line names."""
+def measure(stack: ExitStack) -> None:
+    """Measures what the command line names; the folder that it writes into is held on the stack."""
     started = time.perf_counter()
     args = parse_arguments()
     weights = find_weights(args.weights)
@@ -59,7 +60,8 @@ def measure() -> None:
     facts_of_this |= {"dataset": dataset, "split": args.split, "classes": digits.names, "fraction": args.fraction}
     facts_of_this |= {"seed": args.seed, "shown_pairs": args.pairs}
     out = choose_folder(args.out, weights, facts_of_this, unusual(args, dataset, digits, model))
-    out.mkdir(parents=True, exist_ok=True)
+    if distributed.rank() == 0:
+        stack.enter_context(held(out, "evaluation"))
     n_pairs, positives = math.comb(len(digits), 2), sum(math.comb(len(own), 2) for own in digits.members)
     print(f"{weights}: {len(digits):,} images of the {dataset} {args.split} split, {n_pairs:,} pairs")
     if len(digits) < FEW:

@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import numpy as np
@@ -26,8 +27,9 @@ from siamese_mnist import InputError, SiameseNetwork, distributed, load_digits
 from siamese_mnist.augment import augment
 from siamese_mnist.calibration import calibrate
 from siamese_mnist.company import Company
-from siamese_mnist.device import bf16_autocast, pick_device
-from siamese_mnist.errors import command, run_script
+from siamese_mnist.device import arithmetic, bf16_autocast, pick_device
+from siamese_mnist.errors import command, run_script, uninterrupted
+from siamese_mnist.files import held
 from siamese_mnist.losses import compare_symbols
 from siamese_mnist.options import TrainingOptions
 from siamese_mnist.pairs import BalancedBatches
@@ -42,7 +44,9 @@ VALIDATION_IMAGES_PER_CLASS = 200
 
 def main() -> None:
     with distributed.ranks():
-        train(distributed.by_first(open_run))
+        run = distributed.by_first(open_run)
+        with held(run.path, "training") if distributed.rank() == 0 else nullcontext():
+            train(run)
 
 
 def train(run: Run) -> None:
@@ -111,23 +115,26 @@ def train(run: Run) -> None:
                 schedule.step()
                 average.update_parameters(model)
                 total += batch_loss.item()
+                if not math.isfinite(total):
+                    if not history:
+                        distributed.by_first(run.forget)
+                    raise InputError(f"--lr {options.lr:g}: the loss is {total} in epoch {epoch + 1}; lower it")
                 bar.set_postfix(loss=f"{total / step:.4f}")
-            if not math.isfinite(total):
-                raise InputError(f"--lr {options.lr:g} is too high: the loss is {total} in epoch {epoch + 1}; lower it")
-
             metrics = calibrate(average.module, validation, never_trained_on)
-            average.module.training_facts["validation_eer"] = metrics["eer"]
+            average.module.training_facts |= {"validation_eer": metrics["eer"], **arithmetic()}
             row = {"epoch": epoch + 1, "loss": total / len(batches)} | {f"val_{k}": v for k, v in metrics.items()}
-            history.append(row | {"seconds": time.perf_counter() - started})
+            row |= {"seconds": time.perf_counter() - started}
             state = {name: part.state_dict() for name, part in parts.items()} | {"images": images_read}
-            distributed.by_first(run.save_epoch, average.module, history, state)
+            with uninterrupted():
+                distributed.by_first(run.save_epoch, average.module, [*history, row], state)
+                history.append(row)
             told = f"validation EER {metrics['eer']:.2%}, AUC {metrics['auc']:.5f} · {history[-1]['seconds']:.1f} s"
             tqdm.write(f"epoch {epoch + 1}/{options.epochs}: loss {row['loss']:.4f} · {told}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"\nStopped after {len(history)} of {options.epochs} epochs; the one begun starts anew.")
         print(f"Go on with: {command('train.py', '--resume', run.path)}")
         draw_curves(run, history)
-        raise SystemExit(130) from None
+        raise SystemExit(getattr(stop, "status", 130)) from None
 
     distributed.by_first(draw_curves, run, history)
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)

@@ -3,13 +3,40 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from siamese_mnist.errors import InputError
 
-PART = ".part"
+PART, LOCK = ".part", ".lock"
+
+
+@contextmanager
+def held(folder: Path, what: str) -> Iterator[None]:
+    """Keeps a folder, which is made, from others who do the same in it. InputError if one of them has it.
+
+    The lock is the system's: it ends with the process, however that ends. A folder made for nothing goes again."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path := folder / f".{what}{LOCK}")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        way_out = "wait for its end, or name another folder"
+        raise InputError(f"{folder}: another {what} is writing there; {way_out}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
+        if made:
+            with suppress(OSError):  # It is not empty, or was moved.
+                folder.rmdir()
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -41,14 +68,14 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether this is what a kill leaves of a file that `write_whole` had begun."""
-    return path.name.startswith(".") and path.suffix == PART
+    """Whether this is what a kill leaves of a file that `write_whole` had begun, or a lock."""
+    return path.name.startswith(".") and path.suffix in (PART, LOCK)
 
 
 def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Replaces the folder at `path` by one that `fill` has written; `mend_folder` ends what a kill interrupts."""
     mend_folder(path)
-    new, old = (path.with_name(f".{path.name}.{age}") for age in ("new", "old"))
+    new, old = _beside(path)
     try:
         fill(new)
         if path.exists():
@@ -58,10 +85,30 @@ def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
         mend_folder(path)
 
 
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The folder that is to take the place of another, and where that one is kept meanwhile."""
+    return path.parent / f".{path.name}.new", path.parent / f".{path.name}.old"
+
+
+def folder_state(path: Path) -> list[int]:
+    """Other numbers once `write_folder` has replaced the folder."""
+    numbers = []
+    for place in (*_beside(path), path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            numbers += [(found := place.stat()).st_ino, found.st_ctime_ns]
+    return numbers
+
+
+def settled(path: Path) -> Path:
+    """The folder at `path`, or the new one that is to take its place, if a kill came when the old one had just gone."""
+    new, old = _beside(path)
+    return new if new.is_dir() and old.is_dir() and not path.exists() else path
+
+
 def mend_folder(path: Path) -> None:
     """Puts the new folder in its place if a kill came when the old one had just gone, and removes leftovers of both."""
-    new, old = (path.with_name(f".{path.name}.{age}") for age in ("new", "old"))
-    if new.exists() and old.exists() and not path.exists():  # The old one goes only once the new one is whole.
+    new, old = _beside(path)
+    if settled(path) == new:  # The old one goes only once the new one is whole.
         os.replace(new, path)
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)

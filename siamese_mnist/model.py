@@ -19,11 +19,12 @@ from tqdm import tqdm
 from siamese_mnist.device import bf16_autocast
 from siamese_mnist.encoders import AT_ONCE
 from siamese_mnist.errors import InputError, note
-from siamese_mnist.files import read_object, write_whole
+from siamese_mnist.files import folder_state, read_object, settled, write_whole
 from siamese_mnist.registry import ENCODERS, HEADS
 
 MEAN, STD = 0.1307, 0.3081  # MNIST's training pixels in [0, 1] have these.
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CHECKSUM = "weights_crc32"  # In config.json, so that one is never read with the weights of another.
 MOSTLY = 0.6  # A full square of ink, 20 × 20 in 28 × 28, has 0.51 of the white.
 OVERSHOOT = 1e-3  # So far, interpolation may leave [0, 1].
 PAIR_NUMBERS_AT_ONCE = 1_000_000  # The largest tensor of a scoring step, 4 MB, stays near the cache.
@@ -148,8 +149,9 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         return super().save_pretrained(Path(save_directory).expanduser(), config=self.config, **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        write_whole(save_directory / WEIGHTS, safetensors.torch.save(self._state()))
-        write_whole(save_directory / CONFIG, json.dumps(self.config, indent=2) + "\n")
+        write_whole(save_directory / WEIGHTS, content := safetensors.torch.save(self._state()))
+        config = self.config | {CHECKSUM: zlib.crc32(content)}
+        write_whole(save_directory / CONFIG, json.dumps(config, indent=2) + "\n")
 
     def _state(self) -> dict[str, Tensor]:
         return {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
@@ -161,10 +163,24 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
         InputError if it is not whole, or no such device is there. Never reads a pickle.
         """
         device = kwargs.pop("map_location", "cpu")
-        name = str(pretrained_model_name_or_path)
-        folder = named_folder(Path(name).expanduser())
+        folder = named_folder(Path(str(pretrained_model_name_or_path)).expanduser())
+        there = model = None
+        while there != (there := folder_state(folder)):  # Again, if a training has replaced it meanwhile.
+            try:
+                model = cls._open(str(pretrained_model_name_or_path), settled(folder), kwargs)
+            except InputError:
+                if folder_state(folder) == there:
+                    raise
+        try:
+            return model.to(torch.device("cpu" if device is None else device))
+        except (RuntimeError, AssertionError, TypeError) as error:
+            reason = shorten(str(error), 200)
+            raise InputError(f"map_location={device!r}: cannot be used here ({reason}); leave it out") from error
+
+    @classmethod
+    def _open(cls, name: str, folder: Path, kwargs: dict[str, Any]) -> Self:
         if folder.is_dir():
-            if (folder / "best" / CONFIG).is_file():
+            if settled(folder / "best").is_dir() and not (folder / WEIGHTS).is_file():
                 raise InputError(f"{folder}: is a run; the weights in it are {folder / 'best'}")
             if missing := next((file for file in (CONFIG, WEIGHTS) if not (folder / file).is_file()), None):
                 raise InputError(f"{folder / missing}: missing; weights are {CONFIG} and {WEIGHTS}, never a pickle")
@@ -176,22 +192,21 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
         try:
             with redirect_stdout(None):  # The mixin prints what it does.
-                model = super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
+                return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})
         except InputError as error:
             raise InputError(f"{folder / CONFIG}: {error}") from error
         except (OSError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError) as error:
             reason = shorten(str(error), 200)
             where = "from there" if folder.is_dir() else "from the Hub, and there is no such folder"
             raise InputError(f"{name}: no weights of this package could be loaded {where} ({reason})") from error
-        try:
-            return model.to(torch.device("cpu" if device is None else device))
-        except (RuntimeError, AssertionError, TypeError) as error:
-            reason = shorten(str(error), 200)
-            raise InputError(f"map_location={device!r}: cannot be used here ({reason}); leave it out") from error
 
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
-        state = safetensors.torch.load_file(model_file)
+        content = Path(model_file).read_bytes()
+        kept = read_object(path).get(CHECKSUM) if (path := Path(model_file).with_name(CONFIG)).is_file() else None
+        if kept not in (None, zlib.crc32(content)):
+            raise ValueError(f"{model_file}: damaged, or not the weights that {CONFIG} beside it belongs to")
+        state = safetensors.torch.load(content)
         if wrong := not_finite(state):
             raise ValueError(f"{model_file}: NaN or infinity in {wrong}")
         model.load_state_dict(state, strict=strict)

@@ -21,12 +21,18 @@ def as_path(typed: str) -> str:
     """A path, with the ~ that a shell leaves in --out=~/runs; an empty one, as of a variable not set, is refused."""
     if not typed:
         raise argparse.ArgumentTypeError("the name is empty")
-    return os.path.expanduser(typed)
+    path = os.path.expanduser(typed)
+    if path.startswith("~"):
+        raise argparse.ArgumentTypeError(f"{path}: no such user; write ./{path} if a folder is called so")
+    return path
 
 
 FOLDER = {"type": as_path, "metavar": "DIR"}
 WEIGHTS = FOLDER | {"metavar": "WEIGHTS"}
 LARGEST = 2**63 - 1  # More is no seed to torch.
+LIMITS = {"epochs": (1, 100_000), "batch_size": (4, 5000), "symbols": (1, 5000), "seed": (0, LARGEST)}
+HIGHEST = {"lr": 10, "margin": 1000, "match_weight": 1000}
+MOST_IMAGES = 5000  # In a step, whose pairs are their square: some 2 GB.
 PAIRS = 12  # Shown in a figure.
 REFERENCES = "where the references come from (default: bundled, or the weights' own)"
 
@@ -81,14 +87,16 @@ class TrainingOptions:
         if not set(self.joined) <= set(ALSO):
             raise InputError(f"--also {self.also} is none, or some of {','.join(ALSO)}")
         find_source(self.dataset, self.data_root)
-        for name, least in (("epochs", 1), ("batch_size", 4), ("symbols", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{as_typed(name)} {getattr(self, name)} is below {least}")
-        for name in ("lr", "margin"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{as_typed(name)} {getattr(self, name):g} is not above 0 and finite")
-        if not 0 <= self.match_weight < float("inf"):
-            raise InputError(f"--match-weight {self.match_weight:g} is not 0 or more, and finite")
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise InputError(f"{as_typed(name)} {getattr(self, name)} is not {least} to {most}")
+        for name, highest in HIGHEST.items():
+            value, least = getattr(self, name), 0 if name == "match_weight" else 1e-12
+            if not least <= value <= highest:
+                raise InputError(f"{as_typed(name)} {value:g} is not {least:g} to {highest}")
+        if "symbols" in self.joined and self.batch_size * (1 + self.symbols / 25) > MOST_IMAGES:
+            images = f"{self.batch_size} images and four copies of {self.symbols} symbols to 100 of them"
+            raise InputError(f"--batch-size {self.batch_size}: {images} are more than {MOST_IMAGES:,} in a step")
         if self.match_weight != 1 and "symbols" not in self.joined:
             raise InputError(f"--match-weight {self.match_weight:g} has no effect where no symbols join; leave it out")
         if self.joined and not LOSSES[self.loss].trains_head:

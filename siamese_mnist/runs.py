@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -14,8 +15,9 @@ from typing import Any
 import torch
 
 from siamese_mnist.data import Digits
+from siamese_mnist.device import arithmetic, use_arithmetic
 from siamese_mnist.errors import SCRIPTS, InputError, command
-from siamese_mnist.files import is_leftover, mend_folder, read_object, write_folder, write_whole
+from siamese_mnist.files import is_leftover, mend_folder, read_object, settled, write_folder, write_whole
 from siamese_mnist.listing import Listing
 from siamese_mnist.model import SiameseNetwork, named_folder, not_finite
 from siamese_mnist.options import TrainingOptions, as_typed
@@ -23,11 +25,7 @@ from siamese_mnist.options import TrainingOptions, as_typed
 RUNS, RELEASED = Path("runs"), Path("weights")  # The released weights lie beside the scripts, too.
 CONFIG, STATE, HISTORY, LAST, BEST = "config.json", "state.pt", "history.csv", "last", "best"
 IMAGES, METRICS = "images.csv", "metrics.json"
-UP_TO_1_4 = {
-    "also": "none",
-    "optimizer": "adamw",
-    "symbols": 72,
-}  # What a run without these had; in 1.0, nothing joined.
+UP_TO_1_4 = {"also": "none", "optimizer": "adamw", "symbols": 72}  # A run without these; in 1.0, nothing joined.
 MOVABLE = ("device", "data_root")  # A run may go on elsewhere: the fingerprint of the images guards what it learns.
 
 
@@ -37,14 +35,14 @@ class Run:
 
     path: Path
     options: TrainingOptions
+    resumed: bool = False
 
     @classmethod
     def new(cls, out: str | None, options: TrainingOptions) -> "Run":
         """A run in a new or empty folder. InputError if `out` holds a run already, or anything else."""
         folder = Path(out) if out else RUNS / f"{datetime.now():%Y-%m-%d-%H%M%S}-{options.dataset}"
         if (folder / CONFIG).exists():
-            way_out = f"go on with {command('train.py', '--resume', folder)}, or name another --out"
-            raise InputError(f"{folder}: holds a run already; {way_out}")
+            raise _holds_a_run(folder)
         if folder.exists() and not all(is_leftover(path) for path in folder.iterdir()):
             raise InputError(f"{folder}: is not empty; name a new folder with --out")
         return cls(folder, options)
@@ -69,11 +67,13 @@ class Run:
                 why = ", on which the learning rate of every step depends" if name == "epochs" else ""
                 way_out = f"leave it out, or start a new run: {command('train.py', *resumed.as_words())}"
                 raise InputError(f"{as_typed(name)} {value}: the run began with {began}{why}; {way_out}")
-        return cls(Path(folder), resumed)
+        return cls(Path(folder), resumed, True)
 
     def begin(self, training: Digits) -> None:
         """Writes which images it learns from, where these may change, then the options, which make the folder a run;
         mends what a killed process left unfinished."""
+        if (self.path / CONFIG).exists() and not self.resumed:  # It began since `new` looked.
+            raise _holds_a_run(self.path)
         for name in (LAST, BEST):
             mend_folder(self.path / name)
         if training.digests is not None and not (self.path / IMAGES).exists():
@@ -83,16 +83,25 @@ class Run:
         if not (self.path / CONFIG).exists():
             write_whole(self.path / CONFIG, json.dumps(asdict(self.options), indent=2) + "\n")
 
+    def forget(self) -> None:
+        """Takes back what `begin` wrote: no epoch has ended, and none will."""
+        for name in (CONFIG, IMAGES):
+            (self.path / name).unlink(missing_ok=True)
+
     def load_state(self, parts: dict[str, Any], device: torch.device) -> tuple[list[dict[str, float]], int | None]:
         """Puts `parts` back as the last epoch left them; returns the history and the fingerprint of the images."""
         path = self.path / STATE
         try:
+            with zipfile.ZipFile(path) as archive:  # torch.load reads no checksums.
+                if damaged := archive.testzip():
+                    raise ValueError(f"{damaged} has another checksum")
             state = torch.load(path, map_location=device, weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
                 if isinstance(part, torch.nn.Module) and (wrong := not_finite(part.state_dict())):
                     raise ValueError(f"NaN or infinity in {wrong}")
             self._check(state["history"])
+            use_arithmetic(state.get("arithmetic"))
             return state["history"], state["images"]
         except FileNotFoundError:
             return [], None  # No epoch has ended.
@@ -111,14 +120,24 @@ class Run:
             raise ValueError("rows of other columns, or of what is no number")
 
     def save_epoch(self, model: SiameseNetwork, history: list[dict[str, float]], state: dict[str, Any]) -> None:
-        """Writes weights and history of the last epoch in `history`, then the state, which makes them count."""
+        """Writes weights and history of the last epoch in `history`, then the state, which makes them count.
+
+        InputError if the folder is no longer there."""
+        if not (self.path / CONFIG).is_file():
+            way_out = f"resume it where it is now; epoch {len(history)} is lost"
+            raise InputError(f"{self.path}: was moved or removed while the training ran; {way_out}")
         best = best_epoch(history)
         for name in (LAST, BEST) if best == len(history) else (LAST,):
             write_folder(self.path / name, model.save_pretrained)
         rows = [history[0].keys(), *(row.values() for row in history)]
         write_whole(self.path / HISTORY, "".join(",".join(map(str, row)) + "\n" for row in rows))
-        torch.save({**state, "history": history}, buffer := io.BytesIO())
+        torch.save({**state, "arithmetic": arithmetic(), "history": history}, buffer := io.BytesIO())
         write_whole(self.path / STATE, buffer.getvalue())
+
+
+def _holds_a_run(folder: Path) -> InputError:
+    way_out = f"go on with {command('train.py', '--resume', folder)}, or name another --out"
+    return InputError(f"{folder}: holds a run already; {way_out}")
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
@@ -135,10 +154,11 @@ def find_weights(named: str | None) -> str:
         if run := next(folder.glob(f"*/{BEST}/{CONFIG}"), None):
             raise InputError(f"{named}: holds runs; name one of them, such as {run.parent.parent}")
         begun = (folder / CONFIG).is_file() and "epochs" in read_object(folder / CONFIG)
-        if (begun or (folder / LAST).is_dir()) and not (folder / BEST).is_dir():
+        has_best = settled(folder / BEST).is_dir()
+        if (begun or (folder / LAST).is_dir()) and not has_best:
             way_out = command("train.py", "--resume", folder)
             raise InputError(f"{named}: a run without {BEST}/, stopped before an epoch was written; {way_out} goes on")
-        return str(folder / BEST) if (folder / BEST).is_dir() else str(folder) if folder.exists() else named
+        return str(folder / BEST) if has_best else str(folder) if folder.exists() else named
     if newest := max(RUNS.glob(f"*/{BEST}/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None):
         return str(newest.parent)
     if released := next((folder for folder in (RELEASED, SCRIPTS / RELEASED) if folder.is_dir()), None):

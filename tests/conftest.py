@@ -22,6 +22,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: on busy cores, threads that spin cost four times
 
 from siamese_mnist import Digits, SiameseNetwork, allpairs, load_digits
+from siamese_mnist.errors import SIGNALS
 from siamese_mnist.matching import Matcher
 
 REPOSITORY = Path(__file__).parent.parent
@@ -135,6 +136,7 @@ def run_script():
 
     def call(script: str, *arguments: object, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess:
         command, output, errors, status = [script, *map(str, arguments)], io.StringIO(), io.StringIO(), 0
+        handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
             patch.chdir(cwd)
             patch.setattr(sys, "argv", command)
@@ -142,6 +144,9 @@ def run_script():
                 runpy.run_path(str(REPOSITORY / script), run_name="__main__")
             except SystemExit as stop:
                 status = stop.code
+            finally:
+                for signum, handler in handlers.items():
+                    signal.signal(signum, handler)
         return subprocess.CompletedProcess(command, status, output.getvalue(), errors.getvalue())
 
     return call

@@ -1,6 +1,8 @@
 """Saved weights: the ways to name them, and that a damaged value in them is refused with the file's name."""
 
 import json
+import random
+import shutil
 
 import numpy as np
 import pytest
@@ -100,12 +102,43 @@ def test_a_config_that_lacks_something_is_refused_by_what_it_lacks(saved):
             SiameseNetwork.from_pretrained(saved)
 
 
+def forget_checksum(folder):
+    """As of weights from before there was one."""
+    config = json.loads((folder / "config.json").read_text())
+    del config["weights_crc32"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_a_flipped_bit_is_refused_wherever_it_is(saved):
+    path, numbers = saved / "model.safetensors", random.Random(0)
+    content = path.read_bytes()
+    for _ in range(20):
+        damaged = bytearray(content)
+        damaged[numbers.randrange(len(content))] ^= 1 << numbers.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
+            SiameseNetwork.from_pretrained(saved)
+    path.write_bytes(content)
+    SiameseNetwork.from_pretrained(saved)
+
+
+def test_the_weights_of_another_network_are_no_match_for_a_config(saved, tmp_path):
+    torch.manual_seed(1)
+    SiameseNetwork().save_pretrained(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "model.safetensors", saved)
+    with pytest.raises(InputError, match=r"config\.json beside it"):
+        SiameseNetwork.from_pretrained(saved)
+    forget_checksum(saved)
+    SiameseNetwork.from_pretrained(saved)
+
+
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("name", ["encoder.1.weight", "encoder.2.running_var", "head.output.bias"])
 def test_weights_that_are_no_numbers_are_refused_by_file_and_name(saved, name, wrong):
     state = safetensors.torch.load_file(saved / "model.safetensors")
     state[name].flatten()[-1] = wrong
     safetensors.torch.save_file(state, saved / "model.safetensors")
+    forget_checksum(saved)
     with pytest.raises(InputError, match=rf"model\.safetensors: .*{name}"):
         SiameseNetwork.from_pretrained(saved)
 
