@@ -1,6 +1,7 @@
 """MNIST's IDX files: where they lie, what they hold, and their download."""
 
 import gzip
+import math
 import os
 import zlib
 from pathlib import Path
@@ -9,9 +10,9 @@ import numpy as np
 
 from siamese_mnist.download import downloaded
 from siamese_mnist.errors import InputError
+from siamese_mnist.listing import MOST_IMAGES
 
 LAYOUTS = (Path("MNIST", "raw"), Path("raw"), Path())  # torchvision's, as seen from above it and in it; flat.
-MOST_BYTES = 2**31  # A damaged or hostile archive may unpack to any size.
 
 
 def read_idx(root: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
@@ -54,10 +55,14 @@ def _read(path: Path, item: tuple[int, ...]) -> np.ndarray:
     start = 4 * (2 + len(item))
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            content = file.read(MOST_BYTES)
-        magic, *sizes = np.frombuffer(content[:start], ">i4").tolist()
-        if magic == 0x801 + len(item) and sizes[1:] == [*item] and min(sizes, default=0) > 0:
-            return np.frombuffer(bytearray(content[start:]), np.uint8).reshape(sizes)
+            magic, *sizes = np.frombuffer(file.read(start), ">i4").tolist()
+            if magic == 0x801 + len(item) and sizes[1:] == [*item] and min(sizes, default=0) > 0:
+                if sizes[0] > MOST_IMAGES:
+                    raise InputError(f"{path}: {sizes[0]:,} items; at most {MOST_IMAGES:,} can be read")
+                content = bytearray(file.read(math.prod(sizes) + 1))
+                return np.frombuffer(content, np.uint8).reshape(sizes)
+    except InputError:
+        raise
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error):
         pass
     shape = " × ".join(["N", *map(str, item)])

@@ -15,6 +15,7 @@ DIGIT_NAMES = tuple("0123456789")
 Images = tuple[np.ndarray, np.ndarray]  # uint8 (N, 784) or (N, 28, 28), and labels (N,).
 HELD_OUT = 0.1  # The share of a class that goes to each held-out split.
 FAINT = 128  # Digits that are nowhere brighter are in another range than 0 to 255.
+MOST_IMAGES = 300_000  # In a file, 240 MB: EMNIST's digits have 240,000; an archive may unpack to any size.
 SMALLEST_PART = 2  # A pair of the same class needs two images.
 
 

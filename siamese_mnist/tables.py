@@ -4,7 +4,7 @@ import gzip
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from siamese_mnist.errors import InputError, note
-from siamese_mnist.listing import Listing, list_arrays
+from siamese_mnist.listing import MOST_IMAGES, Listing, list_arrays
 
 TRAINING = ("mnist_train.csv", "train.csv")
 LABEL_NAMES = ("label", "labels", "class", "target", "digit", "y")
@@ -90,8 +90,8 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
         try:
             with _open(path) as file, warnings.catch_warnings():
                 warnings.simplefilter("error")  # NumPy only warns of fractions, and of a file without rows.
-                lines = _lines(path, file)
-                first = next(lines, "")
+                lines = _lines(path, file, MOST_IMAGES // np.dtype(dtype).itemsize)
+                number, first = next(lines, (1, ""))
                 separator = max(",;|\t", key=first.count)
                 separator = separator if separator in first else None  # Blanks, or a single column.
                 names = [name.strip(" \"'\r\n").casefold() for name in first.split(separator)]
@@ -100,7 +100,8 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
                     hint = hint if len(names) == widths[-1] + 1 else ""
                     raise InputError(f"{path}: {len(names)} columns where {widths[-1]} are needed{hint}")
                 header = _is_header(names)
-                rows = tqdm(chain([] if header else [first], lines), desc=path.name, unit=" rows", disable=None)
+                rows = _rows(path, lines if header else chain([(number, first)], lines), separator, len(names))
+                rows = tqdm(rows, desc=path.name, unit=" rows", disable=None)
                 cells = np.loadtxt(rows, dtype, delimiter=separator, ndmin=2, quotechar='"', comments=None)
                 return Table(cells, header, _are_named_last(names) if header else _must_be_last(cells))
         except InputError:
@@ -120,13 +121,23 @@ def _open(path: Path) -> TextIO:
     return (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig")
 
 
-def _lines(path: Path, file: TextIO) -> Iterator[str]:
-    """The lines that are not blank, each of a length that a row can have."""
+def _lines(path: Path, file: TextIO, most: int) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, and their numbers; as many, and each as long, as those of images can be."""
     for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), 1):
         if len(line) == LONGEST_LINE:
             raise InputError(f"{path}: line {number} has {LONGEST_LINE:,} characters or more; no row of a digit has")
+        if number > most + 1:
+            raise InputError(f"{path}: more than {most:,} lines of such numbers; keep fewer images")
         if line.strip():
-            yield line
+            yield number, line
+
+
+def _rows(path: Path, lines: Iterable[tuple[int, str]], separator: str | None, width: int) -> Iterator[str]:
+    """The lines, each of as many cells as the first one has."""
+    for number, line in lines:
+        if separator and (cells := line.count(separator) + 1) != width:
+            raise InputError(f"{path}: {cells} columns in line {number}, where the first has {width}")
+        yield line
 
 
 def _is_header(cells: list[str]) -> bool:

@@ -9,6 +9,7 @@ import torch
 from conftest import serve, write_idx
 
 from siamese_mnist import InputError, load_digits
+from siamese_mnist.listing import MOST_IMAGES
 from siamese_mnist.registry import SPLITS
 
 
@@ -167,3 +168,12 @@ def test_transposed_images_are_turned(small_mnist, test_digits):
     write_idx(small_mnist / "MNIST" / "raw" / "t10k-images-idx3-ubyte", images, 0x803)
     digits = load_digits("mnist", split="test", root=small_mnist, transposed=True)
     assert torch.equal(digits.images, test_digits.images)
+
+
+def test_more_images_than_memory_is_meant_for_are_refused_whatever_follows(small_mnist):
+    path = small_mnist / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    with open(path, "r+b") as file:
+        file.seek(4)
+        file.write((MOST_IMAGES + 1).to_bytes(4, "big"))
+    with pytest.raises(InputError, match=f"images-idx3-ubyte: {MOST_IMAGES + 1:,} items"):
+        load_digits("mnist", root=small_mnist)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from siamese_mnist import InputError, load_digits
+from siamese_mnist import InputError, load_digits, tables
 from siamese_mnist.registry import SPLITS
 
 HEADER = ",".join(["label", *(f"pixel{i}" for i in range(784))])
@@ -182,3 +182,27 @@ def test_damaged_csv_files_are_named_with_line_and_column(tmp_path, csv_rows, da
     with pytest.raises(InputError, match=words) as caught:
         load_digits("csv", root=tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_row_too_wide_is_refused_by_its_line_before_its_cells_are_read(tmp_path, csv_rows):
+    lines = ["", HEADER, "", *lines_of(*csv_rows)]
+    for wide in (lines[5] + ",0", lines[5] + ",0" * 15_000):
+        (tmp_path / "train.csv").write_text("\n".join([*lines[:5], wide, *lines[6:]]))
+        with pytest.raises(InputError, match=rf"train\.csv: {wide.count(',') + 1} columns in line 6"):
+            load_digits("csv", root=tmp_path)
+    (tmp_path / "train.csv").write_text("\n".join([*lines[:5], ",".join("0" * 50_001), *lines[6:]]))
+    with pytest.raises(InputError, match="line 6 has 50,000 characters or more"):
+        load_digits("csv", root=tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_more_rows_than_memory_is_meant_for_are_refused(tmp_path, csv_rows, monkeypatch, suffix):
+    content = "\n".join([HEADER, *lines_of(*csv_rows)]).encode()
+    (tmp_path / f"train.csv{suffix}").write_bytes(gzip.compress(content) if suffix else content)
+    monkeypatch.setattr(tables, "MOST_IMAGES", len(csv_rows[0]))
+    load_digits("csv", root=tmp_path)
+    for blank, most in ((b"", len(csv_rows[0]) - 1), (b"\n" * 1000, len(csv_rows[0]))):
+        (tmp_path / f"train.csv{suffix}").write_bytes((gzip.compress if suffix else bytes)(content + blank + b"\n1"))
+        monkeypatch.setattr(tables, "MOST_IMAGES", most)
+        with pytest.raises(InputError, match=f"more than {most}"):
+            load_digits("csv", root=tmp_path)
