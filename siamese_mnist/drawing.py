@@ -147,6 +147,8 @@ def _pixels(image: Image.Image | ArrayLike | str | Path) -> np.ndarray:
             image = ImageOps.exif_transpose(image)
         if image.mode[0] in "IF" or (image.mode in ("L", "RGB") and np.max(image.getextrema()) <= 1):
             image = Image.fromarray(to_bytes(np.asarray(image)))
+        if image.mode in ("L", "RGB"):  # What hides nothing is made smaller before it takes four bytes a pixel.
+            image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
         image = image.convert("RGBA").convert("RGBa")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"the image cannot be read ({error})") from error

@@ -1,7 +1,11 @@
 """The page as a Gradio app, and the same for programs."""
 
+import atexit
 import html
 import os
+import shutil
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 import gradio as gr
 import torch
 from jinja2 import Environment
+from starlette.middleware import Middleware
 from torch import Tensor
 
 from siamese_mnist.drawing import prepare_parts
@@ -18,13 +23,18 @@ from siamese_mnist.images import open_image
 from siamese_mnist.listing import DIGIT_NAMES
 from siamese_mnist.matching import Match, Matcher, compare
 from siamese_mnist.page.answers import LONGEST_NAME, MOST_EXAMPLES, MOST_SYMBOLS, Answers
+from siamese_mnist.page.guard import Guard
 from siamese_mnist.page.pictures import data_url
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # Otherwise Gradio looks for a display at the first call, for a second.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))  # Else each call is summed up in pandas: 20 ms.
 FOLDER = Path(__file__).parent
 SCRIPTS = ("pad.js", "views.js", "page.js", "teach.js")
 STYLES = ("page.css", "pad.css", "views.css", "tabs.css")
 MOST_FILES = 100  # In a call of /match_many.
+PREFIX = "siamese-mnist-"
+CALLS = ("match", "verify", "match_many")
+SESSIONS = 500  # Of visitors; of each, Gradio keeps a copy of its settings.
 
 
 @contextmanager
@@ -49,9 +59,17 @@ def _reached_without_proxy(host: str, share: bool) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
+def _paths(payload: Any) -> str | list[str] | None:
+    """Where the files of a call lie. Gradio's own way leaves an empty file behind at each call."""
+    if payload is None or hasattr(payload, "path"):
+        return payload and payload.path
+    return [file.path for file in payload]
+
+
 def _upload(label: str, file_count: str = "single") -> gr.File:
     """A hidden input for files of programs. A bare path, which is the caller's, is refused in a line, never opened."""
     file = gr.File(visible=False, label=label, file_count=file_count)
+    file.preprocess = _paths
 
     class Upload(file.data_model):  # Gradio's own refusal is {"error": null}, and a traceback in the terminal.
         @classmethod
@@ -67,6 +85,16 @@ def _upload(label: str, file_count: str = "single") -> gr.File:
     return file
 
 
+def _make_upload_folder() -> Path:
+    """A folder of this server's own for what is uploaded to it, which goes when the process ends."""
+    before = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    place = before.parent if before.name.startswith(PREFIX) else before  # One page after another.
+    place.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = folder = tempfile.mkdtemp(prefix=PREFIX, dir=place)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 class Page:
     """The page, and what programs ask it."""
 
@@ -74,13 +102,18 @@ class Page:
         self.matcher, self.model, self.weights = matcher, matcher.model, weights
         self.references = matcher.sample(torch.Generator().manual_seed(0))
         self.answers = Answers(matcher)
+        self.one_at_a_time = threading.Lock()
 
     def match_file(self, image: str | None) -> dict[str, Any]:
         """Matches an image file: the class that wins, or null; its similarity to each class; what the network saw."""
         with _errors_for_clients():
-            images = prepare_parts(open_image(image))
+            images = self._read(image)
             found = self._match(images)
             return {"winner": found.winner, "scores": found.scores, "prepared": data_url(images[:1])}
+
+    def _read(self, image: str | None) -> Tensor:
+        with self.one_at_a_time:  # A large image takes 300 MB.
+            return prepare_parts(open_image(image))
 
     def _match(self, images: Tensor) -> Match:
         found = self.matcher.match(self.model.encode_all(images[:1]), self.references, {})
@@ -102,7 +135,7 @@ class Page:
     def verify_files(self, image_a: str | None, image_b: str | None) -> dict[str, Any]:
         """Compares two image files: same (1 or 0), their similarity, their distance, and the threshold."""
         with _errors_for_clients():
-            both = [prepare_parts(open_image(image)) for image in (image_a, image_b)]
+            both = [self._read(image) for image in (image_a, image_b)]
             for images in both:
                 self.matcher.refuse_several(images[1:], self.references)
             (similarity, distance), at = compare(self.model, *(images[:1] for images in both)), self.model.threshold
@@ -110,17 +143,28 @@ class Page:
 
     def serve(self, host: str = "127.0.0.1", port: int | None = None, share: bool = False) -> tuple[gr.Blocks, str]:
         """Serves the page in the background; returns the app, to be closed, and its address. OSError if it cannot."""
+        guard = Guard(CALLS, _make_upload_folder())  # Gradio's components ask for it as they are made.
         app = self.build()
         theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
         look = {"theme": theme, "css_paths": [FOLDER / name for name in STYLES], "footer_links": ["api"]}
-        rest = {"prevent_thread_lock": True, "quiet": True, "enable_monitoring": False, "ssr_mode": False, **look}
+        rest = {
+            "prevent_thread_lock": True,
+            "quiet": True,
+            "enable_monitoring": False,
+            "run_history": False,
+            "ssr_mode": False,
+            **look,
+        }
+        rest |= {"app_kwargs": {"middleware": [Middleware(guard.wrap)]}, "state_session_capacity": SESSIONS}
+        rest |= {"max_file_size": "20mb", "server_name": host, "server_port": port, "share": share}
         with _reached_without_proxy(host, share):
-            _, local, public = app.launch(server_name=host, server_port=port, share=share, max_file_size="20mb", **rest)
+            _, local, public = app.launch(**rest)
+        guard.watch(app)
         return app, public or local
 
     def build(self) -> gr.Blocks:
         """The page as a Gradio app, not launched yet: one component of its own, and what programs call."""
-        with gr.Blocks(title="Siamese MNIST", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
+        with gr.Blocks(title="Siamese MNIST", analytics_enabled=False) as app:
             gr.HTML(
                 html.escape(self.weights),
                 elem_id="siamese",
