@@ -75,9 +75,11 @@ def end_quietly_while_loading(parse: Callable[[], object]) -> None:
     _handle_signals(_stop_at_once)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(raw := getattr(getattr(stream, "buffer", None), "raw", None), io.FileIO):
+        file = getattr(stream, "buffer", None)
+        if isinstance(getattr(file, "raw", file), io.FileIO):
             stream.flush()
-            buffer = io.BufferedWriter(_Output(raw.fileno(), "w", closefd=False))
+            output = _Output(stream.fileno(), "w", closefd=False)
+            buffer = output if isinstance(file, io.FileIO) else io.BufferedWriter(output)  # As PYTHONUNBUFFERED says.
             how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
             setattr(sys, name, io.TextIOWrapper(buffer, stream.encoding, "replace", **how))
     parse()

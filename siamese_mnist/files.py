@@ -19,8 +19,8 @@ PART, LOCK = ".part", ".lock"
 def held(folder: Path, what: str) -> Iterator[None]:
     """Keeps a folder, which is made, from others who do the same in it. InputError if one of them has it.
 
-    The lock is the system's: it ends with the process, however that ends. A folder made for nothing goes again."""
-    made = not folder.exists()
+    The lock is the system's: it ends with the process, however that ends. Folders made for nothing go again."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path := folder / f".{what}{LOCK}")
     try:
@@ -34,9 +34,9 @@ def held(folder: Path, what: str) -> Iterator[None]:
         with suppress(OSError):
             path.unlink()
         lock.release()
-        if made:
-            with suppress(OSError):  # It is not empty, or was moved.
-                folder.rmdir()
+        with suppress(OSError):  # It is not empty, or was moved.
+            for each in made:
+                each.rmdir()
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class Page:
                 html.escape(self.weights),
                 elem_id="siamese",
                 html_template=self._render(),
-                js_on_load="".join((FOLDER / name).read_text() for name in SCRIPTS),
+                js_on_load="".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS),
                 apply_default_css=False,
                 server_functions=self.answers.functions,
             )
@@ -184,6 +184,6 @@ class Page:
     def _render(self) -> str:
         names, most = self.matcher.names, [MOST_SYMBOLS, MOST_EXAMPLES, LONGEST_NAME]
         kind = "digit" if {*names} <= {*DIGIT_NAMES} else "symbol"
-        template = Environment(autoescape=True).from_string((FOLDER / "page.html").read_text())
+        template = Environment(autoescape=True).from_string((FOLDER / "page.html").read_text("utf-8"))
         dimensions = self.matcher.embeddings.shape[1]
         return template.render(kind=kind, classes=len(names), dimensions=dimensions, most=most)

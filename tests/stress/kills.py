@@ -1,9 +1,13 @@
-"""Kills trainings at their file-system calls, in the middle of their writes, or by signals at random, and resumes them.
+"""Kills trainings at their file-system calls, in the middle of their writes, by signals at any moment; fills the disk;
+and resumes them.
 
-python -m tests.stress.kills            every point of two epochs by two recipes, 300 signals: half an hour
+python -m tests.stress.kills            every point of two epochs by two recipes, 100 more signals: an hour
+python -m tests.stress.kills --share 0.025
 """
 
+import argparse
 import builtins
+import errno
 import functools
 import io
 import os
@@ -15,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,16 +59,19 @@ class Ended(NamedTuple):
 
 
 class Watch:
-    """Counts the file-system calls in a folder, and the middles of its writes; at one of them, it sends a signal."""
+    """Counts the file-system calls in a folder, and the middles of its writes; at one of them it sends a signal, or
+    fails with an error's number."""
 
-    def __init__(self, folder: Path, at: int, signum: int) -> None:
-        self.folder, self.at, self.signum, self.seen = str(folder), at, signum, 0
+    def __init__(self, folder: Path, at: int, signum: int, error: int) -> None:
+        self.folder, self.at, self.signum, self.error, self.seen = str(folder), at, signum, error, 0
         sys.addaudithook(lambda event, arguments: self.step(arguments[0]) if event in CALLS else None)
         builtins.open = functools.partial(self.open, builtins.open)
 
     def step(self, path: Any) -> None:
         if str(path).startswith(self.folder):
             self.seen += 1
+            if self.seen == self.at and self.error:
+                raise OSError(self.error, os.strerror(self.error), str(path))
             if self.seen == self.at:
                 os.kill(os.getpid(), self.signum)
 
@@ -83,8 +91,8 @@ class Watch:
         return Halves(io.FileIO(path, "w"))
 
 
-def training(folder: Path, *words: str, at: int = 0, signum: int = 0) -> Ended:
-    """Runs train.py in a forked child, which sends itself a signal at its `at`-th call in the folder."""
+def forked(main: Callable[[], None], folder: Path, *words: str, at: int = 0, signum: int = 0, error: int = 0) -> Ended:
+    """Runs a script's `main` in a forked child; at its `at`-th call in the folder comes a signal, or an error."""
     logs = [folder.with_name(f"{folder.name}.{stream}") for stream in ("output", "errors")]
     if child := os.fork():
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -94,10 +102,10 @@ def training(folder: Path, *words: str, at: int = 0, signum: int = 0) -> Ended:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         with open(logs[0], "w", buffering=1) as output, open(logs[1], "w", buffering=1) as errors:
-            sys.argv, watch = ["train.py", *words], Watch(folder, at, signum)
+            sys.argv, watch = ["script.py", *words], Watch(folder, at, signum, error)
             with redirect_stdout(output), redirect_stderr(errors):
                 try:
-                    run_script(train.main)
+                    run_script(main)
                     print(watch.seen, "calls")
                     status = 0
                 except SystemExit as end:
@@ -116,6 +124,11 @@ def warm_up() -> None:
     for split in ("train", "val"):
         train.load_digits("bundled", split=split, root="data", transposed=False, classes=None)
     train.load_digits("symbols", split="val")
+
+
+def training(folder: Path, *words: str, **happens: int) -> Ended:
+    """Runs train.py so."""
+    return forked(train.main, folder, *words, **happens)
 
 
 class Recipe:
@@ -142,12 +155,17 @@ class Recipe:
         again = training(folder / "again", "--out", str(folder / "again"), *self.words)
         self.calls = int(re.findall(r"(\d+) calls", again.output)[-1])
 
-    def attack(self, at: int, signum: int) -> None:
-        """Sends the signal at a call, looks at what is left, resumes, looks again. AssertionError if it is wrong."""
-        run = self.folder / f"{signal.Signals(signum).name} {at}"
-        ended = training(run, "--out", str(run), *self.words, at=at, signum=signum)
+    def attack(self, at: int, signum: int = 0, error: int = 0) -> None:
+        """Sends the signal at a call, or lets it fail; looks at what is left, resumes, looks again."""
+        run = self.folder / f"attack {signum} {error} {at}"
+        ended = training(run, "--out", str(run), *self.words, at=at, signum=signum, error=error)
         done = self.look(run)
-        if signum == signal.SIGKILL:
+        if error and ended.status:
+            lines = [line for line in ended.errors.splitlines() if line.strip()]
+            assert ended.status == 2, ended
+            assert len(lines) == 1, ended
+            assert str(run) in lines[0], ended
+        elif signum == signal.SIGKILL:
             assert ended.status == -9, ended
         elif ended.status:  # One that comes during the last words may be too late.
             assert ended.status == 128 + signum, ended
@@ -209,17 +227,25 @@ def start(*words: str) -> subprocess.Popen:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=float, default=1.0, help="of all that is tried; below a tenth, by one recipe")
+    share = parser.parse_args().share
     with tempfile.TemporaryDirectory() as made:
-        for name in RECIPES:
+        for name in [*RECIPES][: 1 + (share >= 0.1)]:
             (folder := Path(made, name)).mkdir()
             recipe = Recipe(folder, name)
-            for at in tqdm(range(1, recipe.calls + 1), desc=f"kills, {name} recipe"):
-                recipe.attack(at, signal.SIGKILL)
-            for signum in SIGNALS:
-                for at in tqdm(range(1, recipe.calls + 1, 3), desc=f"{signum.name}, {name} recipe"):
-                    recipe.attack(at, signum)
-        for number in tqdm(range(100), desc="signals at any moment"):
+            points = range(1, recipe.calls + 1, round(1 / share))
+            kinds = [{"signum": signal.SIGKILL}, *({"signum": signum} for signum in SIGNALS)]
+            kinds += [{"error": errno.ENOSPC}, {"error": errno.EROFS}]
+            for number, kind in enumerate(kinds):
+                chosen = points[number % 3 :: 3] if number else points  # Each is killed at; the rest comes in turn.
+                for at in tqdm(chosen, desc=f"{name} recipe, {kind}"):
+                    recipe.attack(at, **kind)
+                print(f"{name} recipe, {kind}: at {len(chosen)} of {recipe.calls} points, nothing lost", flush=True)
+        count = max(1, round(100 * share))
+        for number in tqdm(range(count), desc="signals at any moment"):
             interrupt(Path(made), 0.3 + 9 * random.Random(number).random(), SIGNALS[number % len(SIGNALS)])
+        print(f"signals at any moment: {count}, nothing lost")
 
 
 if __name__ == "__main__":
