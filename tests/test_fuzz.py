@@ -3,10 +3,12 @@
 import gzip
 import itertools
 import json
+import os
 import random
 import shutil
 import warnings
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -25,7 +27,9 @@ from siamese_mnist.options import TrainingOptions
 from siamese_mnist.page.pictures import data_url, ink_url, read_drawing, read_example
 from siamese_mnist.runs import Run, trained_images
 
-MUTANTS = settings(max_examples=300, deadline=None, database=None, derandomize=True)
+MANY = int(os.environ.get("SIAMESE_MNIST_MUTANTS", "0"))  # As tests/stress/damage.py says.
+RULES = {"deadline": timedelta(seconds=5) if MANY else None, "database": None, "derandomize": True}
+MUTANTS, OF_WEIGHTS = settings(max_examples=MANY or 300, **RULES), settings(max_examples=MANY // 2 or 100, **RULES)
 PIECES = (b"", b"\0", b"\xff", b"\n", b",", b"-1", b"1e999", b"NaN", b'"', b"{}", b"[", b"null", b"9" * 400, b"\0" * 64)
 REST = 40  # An edit of this length takes all that follows.
 EDITS = st.lists(
@@ -42,11 +46,11 @@ def mutate(content, edits):
     return content
 
 
-def try_mutants(folders, original, name, call):
-    """Puts 300 mutants of a file into copies of the folder that it lies in, and calls `call` with the folder."""
+def try_mutants(folders, original, name, call, count=MUTANTS):
+    """Puts mutants of a file into copies of the folder that it lies in, and calls `call` with the folder."""
     content, refused = (original / name).read_bytes(), []
 
-    @MUTANTS
+    @count
     @given(EDITS)
     def check(edits):
         folder = next(folders)
@@ -137,7 +141,7 @@ def test_weights(folders, tmp_path, name):
         assert all(parameter.isfinite().all() for parameter in model.parameters())
         assert np.isfinite([model.threshold, model.rejection_threshold, *model.calibration]).all()
 
-    try_mutants(folders, tmp_path / "weights", name, load)
+    try_mutants(folders, tmp_path / "weights", name, load, OF_WEIGHTS)
 
 
 @pytest.fixture
@@ -175,7 +179,7 @@ READERS_OF_A_RUN = {
 
 @pytest.mark.parametrize("name", READERS_OF_A_RUN)
 def test_runs(folders, short_run, name):
-    try_mutants(folders, short_run, name, READERS_OF_A_RUN[name])
+    try_mutants(folders, short_run, name, READERS_OF_A_RUN[name], OF_WEIGHTS)
 
 
 def test_a_flipped_bit_changes_nothing_of_a_state_that_is_loaded(short_run):
@@ -208,7 +212,7 @@ def test_json_of_other_values(folders, short_run, name):
     """Whole JSON, in which one value is another, or which is no object at all."""
     original, refused = json.loads((short_run / name).read_text()), []
 
-    @MUTANTS
+    @OF_WEIGHTS
     @given(st.sampled_from([None, *original]), VALUES)
     def check(key, value):
         (short_run / name).write_text(json.dumps(value if key is None else original | {key: value}))
