@@ -7,10 +7,11 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gradio as gr
 
@@ -43,8 +44,8 @@ class Guard:
     def __init__(self, calls: tuple[str, ...], uploads: Path) -> None:
         self.largest = LARGEST | {f"{API}/call/{kind}{name}": 200_000 for name in calls for kind in ("", "v2/")}
         self.uploads, self.page = uploads, None
-        self.waiting, self.streams = Counter[str](), Counter[str]()
-        self.turns: dict[str, asyncio.Semaphore] = {}
+        self.waiting, self.streams = Counter[tuple[str, bool]](), Counter[str]()
+        self.turns: WeakValueDictionary[tuple[str, bool], asyncio.Semaphore] = WeakValueDictionary()
         self.told: set[str] = set()
         self.silent: dict[Any, float] = {}  # Connections, and since when they say nothing.
 
@@ -84,47 +85,27 @@ class Guard:
             raise Refused(404, "no such page")
         path, visitor = scope["path"].rstrip("/") or "/", (scope.get("client") or ("",))[0]
         if scope["method"] in ("GET", "HEAD") and READ.fullmatch(path):
-            async with self._stream(visitor):
+            with _counted(self.streams, visitor, STREAMS):
                 return await app(scope, receive, send)
         if scope["method"] != "POST" or path not in self.largest:
             raise Refused(404, "no such page")
-        coming = _Coming(receive, self.largest[path])
-        async with self._turn(visitor):
+        coming, kind = _Coming(receive, self.largest[path]), (visitor, path.endswith("/upload"))
+        turn = self.turns.setdefault(kind, asyncio.Semaphore(AT_ONCE))
+        with _counted(self.waiting, kind, AT_ONCE + WAITING):
             if path.endswith("/upload"):
-                await asyncio.to_thread(self._clear)
-                return await app(scope, coming.receive, send)
+                async with turn:
+                    await asyncio.to_thread(self._clear)
+                    return await app(scope, coming.receive, send)
             self._check(body := await coming.read())
-            while self._queued(visitor) >= AT_ONCE * 2:
-                await asyncio.sleep(0.01)
-            whole = iter([{"type": "http.request", "body": body, "more_body": False}])
+            async with turn:
+                while self._queued(visitor) >= 2 * AT_ONCE:
+                    await asyncio.sleep(0.01)
+                whole = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-            async def replay() -> Message:
-                return next(whole, None) or await receive()
+                async def replay() -> Message:
+                    return next(whole, None) or await receive()
 
-            await app(scope, replay, send)
-
-    @asynccontextmanager
-    async def _stream(self, visitor: str) -> Any:
-        if self.streams[visitor] >= STREAMS:
-            raise Refused(429, "too many requests at once; wait for some answers")
-        self.streams[visitor] += 1
-        try:
-            yield
-        finally:
-            self.streams[visitor] -= 1
-
-    @asynccontextmanager
-    async def _turn(self, visitor: str) -> Any:
-        if self.waiting[visitor] >= AT_ONCE + WAITING:
-            raise Refused(429, "too many requests at once; wait for some answers")
-        self.waiting[visitor] += 1
-        try:
-            async with self.turns.setdefault(visitor, asyncio.Semaphore(AT_ONCE)):
-                yield
-        finally:
-            self.waiting[visitor] -= 1
-            if not self.waiting[visitor]:
-                del self.waiting[visitor], self.turns[visitor]
+                await app(scope, replay, send)
 
     def _queued(self, visitor: str) -> int:
         queues = self.page._queue.event_queue_per_concurrency_id.values() if self.page else ()
@@ -173,6 +154,20 @@ class Guard:
                 path.unlink(missing_ok=True)
                 with suppress(OSError):  # The folder holds others.
                     path.parent.rmdir()
+
+
+@contextmanager
+def _counted(counter: Counter[Any], key: Any, most: int) -> Iterator[None]:
+    """One more while it lasts. Refused beyond so many."""
+    if counter[key] >= most:
+        raise Refused(429, "too many requests at once; wait for some answers")
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]
 
 
 class _Coming:
