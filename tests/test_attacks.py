@@ -117,3 +117,4 @@ def test_the_greedy_leave_nothing_behind(server):
     assert found["peak MB"] < page.MOST_MEMORY
     before, after = found["descriptors"]
     assert after <= before + 3
+    assert "Traceback" not in server.complaints

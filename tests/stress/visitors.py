@@ -57,8 +57,13 @@ class Visitor(httpx.Client):
 class Server:
     """demo.py, and what it takes."""
 
-    def __init__(self, process: subprocess.Popen, url: str) -> None:
-        self.process, self.url = process, url
+    def __init__(self, process: subprocess.Popen, url: str, folder: Path) -> None:
+        self.process, self.url, self.folder = process, url, folder
+
+    @property
+    def complaints(self) -> str:
+        """What it printed of errors."""
+        return (self.folder / "log").read_text()
 
     @property
     def memory(self) -> int:
@@ -88,7 +93,7 @@ def served(folder: Path) -> Iterator[Server]:
         url = next(found[1] for line in process.stdout if (found := re.search(r"the page is at (\S+)", line)))
         try:
             Visitor(url).ask("open", {})  # The map is there.
-            yield Server(process, url)
+            yield Server(process, url, folder)
         finally:
             process.terminate()
             process.wait(20)
