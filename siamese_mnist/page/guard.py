@@ -31,7 +31,7 @@ AT_ONCE, WAITING = 2, 60  # Requests of a visitor that are answered at once, and
 STREAMS = 60  # Answers that a visitor waits for at once.
 IDLE = 15.0  # Seconds for which a connection may say nothing.
 MOST_TOLD = 20  # Kinds of failures that are printed.
-KEPT, MOST_KEPT = 600.0, 200_000_000  # Seconds, and bytes in all, for which uploads are kept.
+KEPT, MOST_KEPT, MOST_FILES = 600.0, 200_000_000, 1000  # Seconds, bytes in all, and files: so are uploads kept.
 
 
 class Refused(Exception):
@@ -145,12 +145,14 @@ class Guard:
 
     def _clear(self) -> None:
         """Removes uploads that are old, and the oldest ones, if all of them are too many."""
-        files = [path for path in self.uploads.rglob("*") if path.is_file()]
-        ages = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in files), reverse=True)
-        total = 0
-        for modified, size, path in ages:
+        files, total = [], 0
+        for path in self.uploads.rglob("*"):
+            with suppress(FileNotFoundError):  # Another thread was faster.
+                if path.is_file():
+                    files.append(((found := path.stat()).st_mtime, found.st_size, path))
+        for number, (modified, size, path) in enumerate(sorted(files, reverse=True)):
             total += size
-            if time.time() - modified > KEPT or total > MOST_KEPT:
+            if time.time() - modified > KEPT or total > MOST_KEPT or number >= MOST_FILES:
                 path.unlink(missing_ok=True)
                 with suppress(OSError):  # The folder holds others.
                     path.parent.rmdir()
