@@ -29,7 +29,7 @@ from siamese_mnist.runs import Run, trained_images
 
 MANY = int(os.environ.get("SIAMESE_MNIST_MUTANTS", "0"))  # As tests/stress/damage.py says.
 RULES = {"deadline": timedelta(seconds=5) if MANY else None, "database": None, "derandomize": True}
-MUTANTS, OF_WEIGHTS = settings(max_examples=MANY or 300, **RULES), settings(max_examples=MANY // 2 or 100, **RULES)
+MUTANTS, OF_WEIGHTS = settings(max_examples=MANY or 300, **RULES), settings(max_examples=MANY * 6 // 10 or 100, **RULES)
 PIECES = (b"", b"\0", b"\xff", b"\n", b",", b"-1", b"1e999", b"NaN", b'"', b"{}", b"[", b"null", b"9" * 400, b"\0" * 64)
 REST = 40  # An edit of this length takes all that follows.
 EDITS = st.lists(
