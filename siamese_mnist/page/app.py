@@ -28,6 +28,7 @@ from siamese_mnist.page.pictures import data_url
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # Otherwise Gradio looks for a display at the first call, for a second.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))  # Else each call is summed up in pandas: 20 ms.
+os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # Before 6.31, launch had no such argument.
 FOLDER = Path(__file__).parent
 SCRIPTS = ("pad.js", "views.js", "page.js", "teach.js")
 STYLES = ("page.css", "pad.css", "views.css", "tabs.css")
