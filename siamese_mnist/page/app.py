@@ -28,7 +28,7 @@ from siamese_mnist.page.pictures import data_url
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # Otherwise Gradio looks for a display at the first call, for a second.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))  # Else each call is summed up in pandas: 20 ms.
-os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # Before 6.31, launch had no such argument.
+os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # As an argument, older versions do not take it.
 FOLDER = Path(__file__).parent
 SCRIPTS = ("pad.js", "views.js", "page.js", "teach.js")
 STYLES = ("page.css", "pad.css", "views.css", "tabs.css")
@@ -152,7 +152,6 @@ class Page:
             "prevent_thread_lock": True,
             "quiet": True,
             "enable_monitoring": False,
-            "run_history": False,
             "ssr_mode": False,
             **look,
         }
