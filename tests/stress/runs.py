@@ -116,7 +116,7 @@ def start(script: str, *words: object, **options: object) -> subprocess.Complete
 def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as made:
-        attacks = ((full_disk, 1), (tmpfs, None), (at_once, 50), (surroundings, 10))
+        attacks = ((full_disk, 1), (tmpfs, None), (surroundings, 10), (at_once, 50))
         for attack, count in attacks:
             (folder := Path(made, attack.__name__)).mkdir()
             print(attack.__name__, attack(folder, *[count] * (count is not None)), "times, nothing lost", flush=True)
