@@ -71,6 +71,19 @@ def test_the_table_comes_whatever_the_output_can_encode(run_process, trained_run
 
 
 @pytest.mark.slow
+def test_who_reads_no_further_does_not_end_the_training(tmp_path):
+    command = [sys.executable, "train.py", *map(str, QUICK), "--out", str(tmp_path / "run")]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert "80 bundled images" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert (tmp_path / "run" / "curves.png").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py", "demo.py", "-m siamese_mnist match weights 7.png"])
 def test_ctrl_c_while_torch_is_loaded_ends_in_one_line(tmp_path, script):
     """The interrupt comes when the first of torch's modules is imported."""

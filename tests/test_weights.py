@@ -18,6 +18,7 @@ FOLDER = REPOSITORY / "weights"
 def test_the_folder_is_whole_and_small():
     assert {path.name for path in FOLDER.iterdir()} == {"config.json", "model.safetensors", "README.md"}
     assert (FOLDER / "model.safetensors").stat().st_size < 4e6
+    assert "weights_crc32" in json.loads((FOLDER / "config.json").read_text())  # With it, damage is refused.
 
 
 def test_the_card_states_the_command_of_the_training(released):
