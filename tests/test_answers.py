@@ -248,3 +248,25 @@ def test_a_picture_is_small_and_black_on_a_transparent_ground(answers):
     assert (seen.size, seen.mode) == ((28, 28), "LA")
     assert np.asarray(seen)[..., 0].max() == 0
     assert 0.05 < (np.asarray(seen)[..., 1] > 128).mean() < 0.4
+
+
+def test_no_answer_asks_for_gradients_by_which_threads_can_wait_for_each_other_for_ever(
+    page_app, monkeypatch, tmp_path
+):
+    asked, real = [], SiameseNetwork.raw_scores
+    monkeypatch.setattr(
+        SiameseNetwork, "raw_scores", lambda *those: (asked.append(torch.is_grad_enabled()), real(*those))[1]
+    )
+    star, seven = {"name": "star", "examples": []}, {"drawing": drawing(7)}
+    functions = {function.__name__: function for function in page_app.answers.functions}
+    star["examples"] = [functions["match"](seven)["seen"]]
+    questions = {"open": {"symbols": [star]}, "match": seven | {"symbols": [star]}}
+    questions |= {"compare": {"left": drawing(7), "right": drawing(2)}}
+    for name, question in questions.items():
+        before = len(asked)
+        assert "error" not in functions[name](question)
+        assert len(asked) > before, name
+    (tmp_path / "7.png").write_bytes(as_png(draw(place(7, 180, 60, 40), 16)))
+    page_app.match_file(str(tmp_path / "7.png"))
+    page_app.verify_files(*[str(tmp_path / "7.png")] * 2)
+    assert not any(asked)

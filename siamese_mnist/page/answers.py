@@ -187,6 +187,7 @@ class Answers:
 
 def _function(method: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     @functools.wraps(method)  # Gradio marks what may be called, which a method cannot be.
+    @torch.no_grad()  # Threads that ask the same weights for gradients can wait for each other for ever.
     def function(question: Any = None) -> dict[str, Any]:
         try:
             if not isinstance(question, dict):

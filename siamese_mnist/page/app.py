@@ -41,7 +41,8 @@ SESSIONS = 500  # Of visitors; of each, Gradio keeps a copy of its settings.
 @contextmanager
 def _errors_for_clients() -> Iterator[None]:
     try:
-        yield
+        with torch.no_grad():  # See answers.py.
+            yield
     except InputError as error:
         raise gr.Error(str(error), print_exception=False) from error
 
