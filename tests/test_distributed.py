@@ -71,7 +71,7 @@ def second_rank(launcher: int) -> int:
 
 def test_more_ranks_than_a_batch_can_feed_are_refused(run_script, monkeypatch, tmp_path):
     monkeypatch.setattr("siamese_mnist.distributed.world_size", lambda: 4)
-    monkeypatch.setattr(distributed, "rank", lambda: 0)
+    monkeypatch.setattr("siamese_mnist.distributed.rank", lambda: 0)
     monkeypatch.setattr("siamese_mnist.distributed.by_first", lambda call, *args: call(*args))
     assert_one_line_error(
         run_script("train.py", "--batch-size", 7, "--out", tmp_path / "run"), "--batch-size 7", "4 ranks"
