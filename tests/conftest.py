@@ -14,14 +14,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-import pytest
-import torch
-
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # Each worker has a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: on busy cores, threads that spin cost four times
+
+import numpy as np
+import pytest
+import torch
 
 from siamese_mnist import Digits, SiameseNetwork, allpairs, load_digits
 from siamese_mnist.errors import SIGNALS
