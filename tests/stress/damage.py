@@ -1,6 +1,6 @@
 """Damages files of 18 kinds 1,000 times each, weights, states and configs of nine 600 times: see tests/test_fuzz.py.
 
-python -m tests.stress.damage           ten minutes
+python -m tests.stress.damage           a quarter of an hour
 """
 
 import os
