@@ -89,7 +89,7 @@ def surroundings(folder: Path, count: int) -> int:
     """The same training with another locale, time zone, umask, folder and hash seed: the same weights, bit for bit."""
     expected, numbers = None, random.Random(0)
     for number in tqdm(range(count), desc="surroundings"):
-        place = folder / f"umgebung ü {number}"
+        place = folder / f"naïve folder {number}"
         place.mkdir()
         changed = {"LC_ALL": numbers.choice(("C", "POSIX", "C.UTF-8", "de_DE.ISO-8859-1")), "PYTHONUTF8": "0"}
         changed |= {"TZ": numbers.choice(("UTC", "Asia/Kolkata", "EST5EDT")), "PYTHONHASHSEED": str(number)}
