@@ -27,7 +27,7 @@ from siamese_mnist.page.guard import Guard
 from siamese_mnist.page.pictures import data_url
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # Otherwise Gradio looks for a display at the first call, for a second.
-os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))  # Else each call is summed up in pandas: 20 ms.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))  # Else each call is summed up in pandas.
 os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # As an argument, older versions do not take it.
 FOLDER = Path(__file__).parent
 SCRIPTS = ("pad.js", "views.js", "page.js", "teach.js")
