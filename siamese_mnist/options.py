@@ -32,7 +32,7 @@ WEIGHTS = FOLDER | {"metavar": "WEIGHTS"}
 LARGEST = 2**63 - 1  # More is no seed to torch.
 LIMITS = {"epochs": (1, 100_000), "batch_size": (4, 5000), "symbols": (1, 5000), "seed": (0, LARGEST)}
 HIGHEST = {"lr": 10, "margin": 1000, "match_weight": 1000}
-MOST_IMAGES = 5000  # In a step, whose pairs are their square: some 2 GB.
+MOST_IN_A_STEP = 5000  # In a step, whose pairs are their square: some 2 GB.
 PAIRS = 12  # Shown in a figure.
 REFERENCES = "where the references come from (default: bundled, or the weights' own)"
 
@@ -94,9 +94,9 @@ class TrainingOptions:
             value, least = getattr(self, name), 0 if name == "match_weight" else 1e-12
             if not least <= value <= highest:
                 raise InputError(f"{as_typed(name)} {value:g} is not {least:g} to {highest}")
-        if "symbols" in self.joined and self.batch_size * (1 + self.symbols / 25) > MOST_IMAGES:
+        if "symbols" in self.joined and self.batch_size * (1 + self.symbols / 25) > MOST_IN_A_STEP:
             images = f"{self.batch_size} images and four copies of {self.symbols} symbols to 100 of them"
-            raise InputError(f"--batch-size {self.batch_size}: {images} are more than {MOST_IMAGES:,} in a step")
+            raise InputError(f"--batch-size {self.batch_size}: {images} are more than {MOST_IN_A_STEP:,} in a step")
         if self.match_weight != 1 and "symbols" not in self.joined:
             raise InputError(f"--match-weight {self.match_weight:g} has no effect where no symbols join; leave it out")
         if self.joined and not LOSSES[self.loss].trains_head:

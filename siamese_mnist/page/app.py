@@ -149,13 +149,7 @@ class Page:
         app = self.build()
         theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
         look = {"theme": theme, "css_paths": [FOLDER / name for name in STYLES], "footer_links": ["api"]}
-        rest = {
-            "prevent_thread_lock": True,
-            "quiet": True,
-            "enable_monitoring": False,
-            "ssr_mode": False,
-            **look,
-        }
+        rest = {"prevent_thread_lock": True, "quiet": True, "enable_monitoring": False, "ssr_mode": False, **look}
         rest |= {"app_kwargs": {"middleware": [Middleware(guard.wrap)]}, "state_session_capacity": SESSIONS}
         rest |= {"max_file_size": "20mb", "server_name": host, "server_port": port, "share": share}
         with _reached_without_proxy(host, share):

@@ -50,7 +50,7 @@ class Guard:
         self.silent: dict[Any, float] = {}  # Connections, and since when they say nothing.
 
     def watch(self, page: gr.Blocks) -> None:
-        """Clears away what nobody uses, from when the page is served until it is closed."""
+        """Names the page, once it is served: its queue says who waits, its server who is connected."""
         self.page = page
 
     def wrap(self, app: App) -> App:
