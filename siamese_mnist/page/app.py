@@ -1,6 +1,7 @@
 """The page as a Gradio app, and the same for programs."""
 
 import atexit
+import gc
 import html
 import os
 import shutil
@@ -155,6 +156,7 @@ class Page:
         with _reached_without_proxy(host, share):
             _, local, public = app.launch(**rest)
         guard.watch(app)
+        gc.freeze()  # Else all visitors wait, now and then, while what stays for good is searched for garbage.
         return app, public or local
 
     def build(self) -> gr.Blocks:
