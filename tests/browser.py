@@ -27,14 +27,16 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def visit(browser: Browser, url: str, **options) -> Iterator[Page]:
-    """A page of a new visitor; afterwards it has asked nobody else for anything, and no error is in its console."""
+def visit(browser: Browser, url: str, script: str = "", **options) -> Iterator[Page]:
+    """A page of a new visitor, on which a script runs first; afterwards it has asked nobody else for anything, and no
+    error is in its console."""
     context = browser.new_context(**{"viewport": DESKTOP, **options})
     page, wrong = context.new_page(), []
     page.on("request", lambda request: is_foreign(request.url, url) and wrong.append(request.url))
     page.on("response", lambda response: response.status >= 400 and wrong.append(f"{response.status} {response.url}"))
     page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.add_init_script(script)
     arrive(page, url)
     yield page
     context.close()
@@ -78,7 +80,7 @@ def draw_on(page: Page, pad: str, strokes: list[Stroke]) -> None:
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
-            page.mouse.move(*point, steps=2)
+            page.mouse.move(*point)
         page.mouse.up()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, which asks again for half a minute
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # Each worker has a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: on busy cores, threads that spin cost four times
@@ -154,6 +155,12 @@ def run_script():
     return call
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Evaluations draw no figures, which takes them most of their time."""
+    monkeypatch.setattr("siamese_mnist.figures.draw_figures", lambda *_: None)
+
+
 def heed_interrupts() -> None:
     """For a child process: a shell that starts the tests in the background has SIGINT ignored, which is inherited."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -163,7 +170,7 @@ def heed_interrupts() -> None:
 def trained_run(run_script, tmp_path_factory) -> Path:
     """A short but real training. What it learns differs from machine to machine, and is little: see `released`."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    options = ("--images-per-class", 50, "--batch-size", 50, "--epochs", 20, "--lr", 0.006)
+    options = ("--images-per-class", 50, "--batch-size", 25, "--epochs", 8, "--symbols", 12, "--lr", 0.006)
     done = run_script("train.py", *options, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder

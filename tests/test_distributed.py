@@ -29,7 +29,7 @@ def test_a_step_of_two_ranks_has_the_gradients_of_a_single_process(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_rank_ends_the_others_and_one_process_goes_on(tmp_path, run_process):
+def test_a_killed_rank_ends_the_others_and_one_process_goes_on(tmp_path, run_script):
     folder = tmp_path / "run"
     words = ("--images-per-class", 20, "--batch-size", 50, "--epochs", 3, "--out", folder)
     training = [*TORCHRUN, str(REPOSITORY / "train.py"), *map(str, words)]
@@ -46,7 +46,7 @@ def test_a_killed_rank_ends_the_others_and_one_process_goes_on(tmp_path, run_pro
     assert len(own) <= 1
     assert all("another rank ended" in line for line in own)
     assert json.loads((folder / "last" / "config.json").read_text())["training"]["world_size"] == 2
-    done = run_process("train.py", "--resume", folder)
+    done = run_script("train.py", "--resume", folder)
     assert done.returncode == 0, done.stderr
     assert [line.split(",")[0] for line in (folder / "history.csv").read_text().splitlines()] == [
         "epoch",

@@ -1,11 +1,11 @@
 """How the page is laid out: nothing is cut off or jumps at any width, and everybody can use it."""
 
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import DESKTOP, PHONE, TABS, WAIT, arrive, clear, draw_on, expect_winner, open_tab, sentence, visit
+from browser import DESKTOP, PHONE, TABS, WAIT, clear, draw_on, expect_winner, open_tab, sentence, visit
 from playwright.sync_api import expect
 from strokes import place
 
@@ -13,16 +13,8 @@ SEVEN = place(7, 180, 80, 50)
 WIDTHS = (320, 360, 390, 480, 600, 699, 700, 768, 820, 899, 900, 1024, 1099, 1100, 1280, 1440, 1920, 2560)
 SCHEMES = ("light", "dark")
 
-LAYOUT = (Path(__file__).parent / "layout.js").read_text()
-
-
-@contextmanager
-def visit_measured(browser, site, **options):
-    """A visit with the functions of layout.js."""
-    with visit(browser, site, **options) as page:
-        page.add_init_script(LAYOUT)
-        arrive(page, site)
-        yield page
+# A visit with the functions of layout.js.
+visit_measured = partial(visit, script=(Path(__file__).parent / "layout.js").read_text())
 
 
 def fill(page, tab):

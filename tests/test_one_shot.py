@@ -168,7 +168,9 @@ def test_the_figure_shows_wrong_answers_where_there_are_some(released, turned):
 
 
 @pytest.mark.filterwarnings("default::siamese_mnist.errors.InputNote")
-def test_weights_of_some_digits_are_measured_on_whatever_classes_other_data_have(run_script, tmp_path, test_digits):
+def test_weights_of_some_digits_are_measured_on_whatever_classes_other_data_have(
+    run_script, tmp_path, test_digits, request
+):
     folder = tmp_path / "weights"
     model = SiameseNetwork.from_pretrained(REPOSITORY / "weights")
     model.classes, model.training_facts["classes"] = tuple("01234567"), "0-7"
@@ -190,6 +192,7 @@ def test_weights_of_some_digits_are_measured_on_whatever_classes_other_data_have
     assert metrics["classes"] == ["Turned/0", "Turned/1", "Turned/2"]
     assert {group: own["ways"] for group, own in metrics["one_shot"].items()} == {"Turned": 3}
     assert (out / "one_shot.png").is_file()
+    request.getfixturevalue("undrawn")
     assert run_script("evaluate.py", folder, "--dataset", "bundled", "--out", tmp_path / "digits").returncode == 0
     metrics = json.loads((tmp_path / "digits" / "metrics.json").read_text())
     assert metrics["classes"] == [*"01234567"]  # other data, but digits: those that it learned

@@ -49,6 +49,7 @@ def read_symbols(root: Path, split: str) -> Arrays:
     return Arrays(images[index], index // DRAWERS, names)
 
 
+@cache  # Drawing them takes a second.
 def read_pens(root: Path, split: str) -> Arrays:
     """The digits of a split's writers, drawn as wide, as large and at the place that MNIST's are."""
     drawn = pen_strokes(split)
