@@ -58,13 +58,15 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Output(io.FileIO):
-    """A terminal, a pipe or a file. If nobody reads on, as behind `| head -1`, that ends what is read, not the work."""
+    """A terminal, a pipe or a file. If nobody reads on, as behind `| head -1`, that ends what is read, not the work;
+    nor does an error or a bar that cannot be told, as on a full disk."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
+            if error.errno not in (errno.EPIPE, errno.EIO) and self.fileno() != 2:
+                error.filename = "standard output"
                 raise
             return memoryview(data).nbytes
 

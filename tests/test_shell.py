@@ -83,6 +83,21 @@ def test_who_reads_no_further_does_not_end_the_training(tmp_path):
     assert (tmp_path / "run" / "curves.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("full", "status", "told"), [("stdout", 2, "standard output: No space"), ("stderr", 0, "kept")]
+)
+def test_output_on_a_full_disk_ends_in_one_line_and_errors_there_end_nothing(full, status, told):
+    code = "import sys; from siamese_mnist.errors import *; end_quietly_while_loading(int);"
+    code += "run_script(lambda: print('lost', file=sys.stderr, flush=True) or print('kept', flush=True))"
+    with open("/dev/full", "w") as disk:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: disk}
+        done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, text=True, check=False, **streams)
+    assert done.returncode == status
+    lines = f"{done.stdout or ''}{done.stderr or ''}".splitlines()
+    assert told in lines[-1]
+    assert len(lines) == 1 + (full == "stdout")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py", "demo.py", "-m siamese_mnist match weights 7.png"])
 def test_ctrl_c_while_torch_is_loaded_ends_in_one_line(tmp_path, script):

@@ -3,6 +3,7 @@ come in and how long that may take, whose turn it is, and what is cleared away."
 
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -95,7 +96,14 @@ class Guard:
             if path.endswith("/upload"):
                 async with turn:
                     await asyncio.to_thread(self._clear)
-                    return await app(scope, coming.receive, send)
+                    try:
+                        return await app(scope, coming.receive, send)
+                    except OSError as error:
+                        for unfinished in self.uploads.glob("tmp*"):
+                            with suppress(FileNotFoundError):
+                                os.truncate(unfinished, 0)  # It may still be open.
+                                unfinished.unlink()
+                        raise Refused(507, f"the server cannot keep the file: {error.strerror}") from error
             self._check(body := await coming.read())
             async with turn:
                 while self._queued(visitor) >= 2 * AT_ONCE:

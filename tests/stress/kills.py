@@ -238,7 +238,9 @@ def main() -> None:
             kinds = [{"signum": signal.SIGKILL}, *({"signum": signum} for signum in SIGNALS)]
             kinds += [{"error": errno.ENOSPC}, {"error": errno.EROFS}]
             for number, kind in enumerate(kinds):
-                chosen = points[number % 3 :: 3] if number else points  # Each is killed at; the rest comes in turn.
+                # At each point it is killed, one of the signals comes, and one of the errors.
+                share = 1 if number == 0 else 2 if "error" in kind else 3
+                chosen = points[number % share :: share]
                 for at in tqdm(chosen, desc=f"{name} recipe, {kind}"):
                     recipe.attack(at, **kind)
                 print(f"{name} recipe, {kind}: at {len(chosen)} of {recipe.calls} points, nothing lost", flush=True)

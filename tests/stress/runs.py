@@ -14,12 +14,16 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 import evaluate
 import train
 from siamese_mnist.files import is_leftover
 from tests.stress.kills import REPOSITORY, SHORT, content, forked, warm_up
+from tests.stress.visitors import Visitor, as_bytes, served
+from tests.strokes import draw, place
 
 PYTHON = [sys.executable, "-B"]
 
@@ -58,7 +62,23 @@ def tmpfs(folder: Path) -> int:
             tried += 1
         finally:
             subprocess.run(["umount", disk], check=True)
-    return tried
+    return tried + full_uploads(disk)
+
+
+def full_uploads(disk: Path) -> int:
+    """Uploads larger than the disk are refused in one line, leave nothing, and the next call is answered."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
+    try:
+        with served(disk) as server:
+            visitor = Visitor(server.url)
+            large = Image.fromarray(np.random.default_rng(0).integers(0, 255, (1500, 1500), np.uint8))
+            for _ in range(3):
+                assert "No space left" in visitor.match(as_bytes(large))
+                assert visitor.match(as_bytes(draw(place(7, 180, 80, 50), 14)))["winner"] == "7"
+            assert not server.complaints
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    return 1
 
 
 def at_once(folder: Path, count: int) -> int:
