@@ -239,8 +239,8 @@ def main() -> None:
             kinds += [{"error": errno.ENOSPC}, {"error": errno.EROFS}]
             for number, kind in enumerate(kinds):
                 # At each point it is killed, one of the signals comes, and one of the errors.
-                share = 1 if number == 0 else 2 if "error" in kind else 3
-                chosen = points[number % share :: share]
+                step = 1 if number == 0 else 2 if "error" in kind else 3
+                chosen = points[number % step :: step]
                 for at in tqdm(chosen, desc=f"{name} recipe, {kind}"):
                     recipe.attack(at, **kind)
                 print(f"{name} recipe, {kind}: at {len(chosen)} of {recipe.calls} points, nothing lost", flush=True)
