@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch: on busy co
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from siamese_mnist import Digits, SiameseNetwork, allpairs, load_digits
 from siamese_mnist.errors import SIGNALS
@@ -169,10 +170,14 @@ def heed_interrupts() -> None:
 @pytest.fixture(scope="session")
 def trained_run(run_script, tmp_path_factory) -> Path:
     """A short but real training. What it learns differs from machine to machine, and is little: see `released`."""
-    folder = tmp_path_factory.mktemp("runs") / "short"
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root  # One for all workers.
     options = ("--images-per-class", 50, "--batch-size", 25, "--epochs", 8, "--symbols", 12, "--lr", 0.006)
-    done = run_script("train.py", *options, "--out", folder)
-    assert done.returncode == 0, done.stderr
+    folder = root / "trained" / "short"
+    with FileLock(root / "trained.lock"):
+        if not folder.exists():
+            done = run_script("train.py", *options, "--out", folder)
+            assert done.returncode == 0, done.stderr
     return folder
 
 

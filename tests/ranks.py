@@ -1,5 +1,6 @@
-"""One step of a training, whose gradients it saves: python ranks.py FILE, or by torchrun."""
+"""One step of a training by all ranks, whose gradients the first one saves: by torchrun, ranks.py FILE."""
 
+import os
 import sys
 
 import torch
@@ -12,9 +13,10 @@ from siamese_mnist.pairs import BalancedBatches
 RANKS = 2
 
 
-def main() -> None:
+def step() -> dict[str, torch.Tensor]:
+    """The gradients, the buffers and the loss of a network after the step."""
     training = load_digits("bundled", images_per_class=40)
-    company = Company(training, ("pens", "symbols"), strangers=True, symbols=20)
+    company = Company(training, ("symbols",), strangers=True, symbols=20)
     batch = next(iter(BalancedBatches(training, 42, seed=0)))
     torch.manual_seed(0)
     model = SiameseNetwork().double()
@@ -38,10 +40,11 @@ def main() -> None:
         loss += compare_symbols(model, embeddings, labels, known, 1.0)
         loss.backward()
         distributed.average_gradients(model)
-        if distributed.rank() == 0:
-            gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-            torch.save(gradients | dict(model.named_buffers()) | {"loss": loss.detach()}, sys.argv[1])
+        gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+        return gradients | dict(model.named_buffers()) | {"loss": loss.detach()}
 
 
 if __name__ == "__main__":
-    main()
+    found = step()
+    if os.environ["RANK"] == "0":
+        torch.save(found, sys.argv[1])

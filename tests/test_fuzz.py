@@ -29,7 +29,9 @@ from siamese_mnist.runs import Run, trained_images
 
 MANY = int(os.environ.get("SIAMESE_MNIST_MUTANTS", "0"))  # As tests/stress/damage.py says.
 RULES = {"deadline": timedelta(seconds=5) if MANY else None, "database": None, "derandomize": True}
-MUTANTS, OF_WEIGHTS = settings(max_examples=MANY or 300, **RULES), settings(max_examples=MANY * 6 // 10 or 100, **RULES)
+MUTANTS = settings(max_examples=MANY or 150, **RULES)
+OF_PICTURES = settings(max_examples=MANY or 50, **RULES)
+OF_WEIGHTS = settings(max_examples=MANY * 6 // 10 or 100, **RULES)
 PIECES = (b"", b"\0", b"\xff", b"\n", b",", b"-1", b"1e999", b"NaN", b'"', b"{}", b"[", b"null", b"9" * 400, b"\0" * 64)
 REST = 40  # An edit of this length takes all that follows.
 EDITS = st.lists(
@@ -112,14 +114,15 @@ def test_images_in_folders(few_digits, folders, tmp_path, format):
         Image.fromarray(image[0].numpy()).save(tmp_path / "classes" / str(label) / f"{index}.png")
     drawing = Image.fromarray(255 - few_digits.images[30, 0].numpy()).resize((56, 56))
     drawing.save(tmp_path / "classes" / "1" / f"drawing.{format}")
-    try_mutants(folders, tmp_path / "classes", f"1/drawing.{format}", lambda folder: load_digits("folder", root=folder))
+    name = f"1/drawing.{format}"
+    try_mutants(folders, tmp_path / "classes", name, lambda folder: load_digits("folder", root=folder), OF_PICTURES)
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "gif"])
 def test_uploads(few_digits, folders, tmp_path, format):
     (tmp_path / "upload").mkdir()
     Image.fromarray(few_digits.images[30, 0].numpy()).save(tmp_path / "upload" / "image", format)
-    try_mutants(folders, tmp_path / "upload", "image", lambda folder: open_image(folder / "image"))
+    try_mutants(folders, tmp_path / "upload", "image", lambda folder: open_image(folder / "image"), OF_PICTURES)
 
 
 @pytest.mark.parametrize(("write", "read"), [(data_url, read_drawing), (ink_url, read_example)])

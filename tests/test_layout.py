@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from strokes import place
 
 SEVEN = place(7, 180, 80, 50)
-WIDTHS = (320, 360, 390, 480, 600, 699, 700, 768, 820, 899, 900, 1024, 1099, 1100, 1280, 1440, 1920, 2560)
+WIDTHS = (320, 390, 480, 699, 700, 820, 899, 900, 1099, 1100, 1280, 2560)
 SCHEMES = ("light", "dark")
 
 # A visit with the functions of layout.js.

@@ -20,7 +20,7 @@ from PIL import Image
 from siamese_mnist import InputError, SiameseNetwork, load_digits
 from siamese_mnist.figures import FIGURES
 
-QUICK = ("--images-per-class", 12, "--epochs", 3, "--batch-size", 60)
+QUICK = ("--images-per-class", 12, "--epochs", 3, "--batch-size", 60, "--encoder", "conv2", "--also", "symbols")
 
 
 def weights(folder):
@@ -123,7 +123,7 @@ def test_a_run_stopped_before_its_first_epoch_ended_goes_on(run_script, quick_ru
 
 
 def test_resuming_with_other_settings_or_nothing_is_refused(run_script, quick_run, tmp_path):
-    assert_one_line_error(run_script("train.py", "--resume", quick_run, "--lr", 0.1), "--lr", "0.004")
+    assert_one_line_error(run_script("train.py", "--resume", quick_run, "--lr", 0.1), "--lr", "0.02")
     assert_one_line_error(run_script("train.py", "--resume", tmp_path), "no run", "--out")
     assert_one_line_error(run_script("train.py", "--resume", quick_run / "best"), "no options of a run")
     assert_one_line_error(run_script("train.py", *QUICK, "--out", quick_run), "--resume")
@@ -169,7 +169,7 @@ def test_impossible_options_are_one_line(run_script, tmp_path, options, word):
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(run_process, run_script, tmp_path):
     """A limit on the size of a file fails the way a full disk does: in the middle of writing."""
     folder = tmp_path / "run"
-    limit = (300_000, 300_000)
+    limit = (30_000, 30_000)
     done = run_process(
         "train.py", *QUICK, "--out", folder, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     )
@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(run_process, ru
 
 def test_contrastive_recipe_of_the_second_seed_trains(run_script, tmp_path):
     recipe = ("--encoder", "conv2", "--head", "distance", "--loss", "contrastive", "--images-per-class", 40)
-    done = run_script("train.py", *recipe, "--epochs", 24, "--batch-size", 100, "--out", tmp_path / "run")
+    done = run_script("train.py", *recipe, "--epochs", 8, "--batch-size", 33, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
     assert float(rows[-1]["val_auc"]) > 0.8

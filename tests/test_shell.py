@@ -17,7 +17,7 @@ from strokes import draw, place
 from siamese_mnist.errors import command
 from siamese_mnist.options import FOLDER
 
-QUICK = ("--images-per-class", 8, "--epochs", 2, "--batch-size", 40)
+QUICK = ("--images-per-class", 8, "--epochs", 2, "--batch-size", 40, "--encoder", "conv2", "--also", "none")
 MATCH = ("siamese_mnist/__main__.py", "match", REPOSITORY / "weights")
 
 
@@ -56,11 +56,10 @@ def test_a_command_is_found_and_quoted_from_everywhere(tmp_path, monkeypatch):
         FOLDER["type"]("")
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_the_table_comes_whatever_the_output_can_encode(run_process, trained_run, tmp_path, encoding):
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+def test_the_table_comes_whatever_the_output_can_encode(run_process, trained_run, tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     some = ("--classes", "3,5", "--fraction", "0.06", "--out", tmp_path)
-    done = run_process("evaluate.py", trained_run, *some, env=environment, encoding=encoding)
+    done = run_process("evaluate.py", trained_run, *some, env=environment, encoding="ascii")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^log loss +\d", done.stdout, re.MULTILINE)
     assert "6 images" in done.stdout

@@ -2,7 +2,7 @@
 and resumes them.
 
 python -m tests.stress.kills            every point of two epochs by two recipes, 100 more signals: an hour
-python -m tests.stress.kills --share 0.025
+python -m tests.stress.kills --share 0.02
 """
 
 import argparse
@@ -36,6 +36,7 @@ from siamese_mnist.runs import Run
 CALLS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")
 SHORT = ("--images-per-class", "8", "--epochs", "2", "--batch-size", "40", "--device", "cpu")
 RECIPES = {"default": SHORT, "released": (*SHORT, "--encoder", "conv5", "--symbols", "72")}
+LEAST = (*SHORT, "--encoder", "conv2", "--also", "none")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -114,16 +115,17 @@ def forked(main: Callable[[], None], folder: Path, *words: str, at: int = 0, sig
         os._exit(status)
 
 
-@functools.cache
-def warm_up() -> None:
+def warm_up(words: tuple[str, ...]) -> None:
     """What takes seconds is done once, and found done by all forked processes."""
     torch.set_num_threads(1)  # A fork has no other threads.
     train.load_digits = company.load_digits = functools.lru_cache(load_digits)
     train.VALIDATION_IMAGES_PER_CLASS = 20
-    company.Company(load_digits("bundled"), ("pens", "symbols"), True, 44)
     for split in ("train", "val"):
         train.load_digits("bundled", split=split, root="data", transposed=False, classes=None)
-    train.load_digits("symbols", split="val")
+    if "none" not in words:
+        train.load_digits("pens")
+        train.load_digits("symbols")
+        train.load_digits("symbols", split="val")
 
 
 def training(folder: Path, *words: str, **happens: int) -> Ended:
@@ -134,9 +136,9 @@ def training(folder: Path, *words: str, **happens: int) -> Ended:
 class Recipe:
     """A short training, undisturbed: how many calls it makes, and the weights that it has after each epoch."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        warm_up()
-        self.words, self.folder = RECIPES[name], folder
+    def __init__(self, folder: Path, words: tuple[str, ...]) -> None:
+        warm_up(words)
+        self.words, self.folder = words, folder
         save = Run.save_epoch
 
         def save_and_copy(run: Run, model: Any, history: list, state: dict) -> None:
@@ -199,10 +201,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def interrupt(folder: Path, seconds: float, signum: int) -> None:
+def interrupt(run: Path, words: tuple[str, ...], seconds: float, signum: int) -> None:
     """Sends a signal to train.py so many seconds after its start, and resumes it."""
-    run = folder / "run"
-    with start("--out", str(run), *SHORT) as process:
+    with start("--out", str(run), *words) as process:
         time.sleep(seconds)
         process.send_signal(signum)
         ended = Ended(0, *process.communicate(timeout=60))._replace(status=process.returncode)
@@ -228,12 +229,13 @@ def start(*words: str) -> subprocess.Popen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--share", type=float, default=1.0, help="of all that is tried; below a tenth, by one recipe")
+    parser.add_argument("--share", type=float, default=1.0, help="of all that is tried; below a tenth, by the least")
     share = parser.parse_args().share
+    recipes = RECIPES if share >= 0.1 else {"least": LEAST}
     with tempfile.TemporaryDirectory() as made:
-        for name in [*RECIPES][: 1 + (share >= 0.1)]:
+        for name, words in recipes.items():
             (folder := Path(made, name)).mkdir()
-            recipe = Recipe(folder, name)
+            recipe = Recipe(folder, words)
             points = range(1, recipe.calls + 1, round(1 / share))
             kinds = [{"signum": signal.SIGKILL}, *({"signum": signum} for signum in SIGNALS)]
             kinds += [{"error": errno.ENOSPC}, {"error": errno.EROFS}]
@@ -246,7 +248,8 @@ def main() -> None:
                 print(f"{name} recipe, {kind}: at {len(chosen)} of {recipe.calls} points, nothing lost", flush=True)
         count = max(1, round(100 * share))
         for number in tqdm(range(count), desc="signals at any moment"):
-            interrupt(Path(made), 0.3 + 9 * random.Random(number).random(), SIGNALS[number % len(SIGNALS)])
+            seconds = 0.3 + 9 * random.Random(number).random()
+            interrupt(Path(made, "run"), next(iter(recipes.values())), seconds, SIGNALS[number % len(SIGNALS)])
         print(f"signals at any moment: {count}, nothing lost")
 
 
