@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-DRAWN_AT_ONCE = 16  # That many images stay near the cache: ten times as fast as hundreds.
+DRAWN_AT_ONCE = 8  # That many images stay near the cache: ten times as fast as hundreds.
 AXIS = torch.arange(28.0)
 PIXELS = torch.cartesian_prod(AXIS, AXIS).flip(1)  # (784, 2): x, y
 BOX, MIDDLE = 20, 13.5  # The longer side and the place in pixels that MNIST's digits have.
@@ -30,9 +30,10 @@ def draw_segments(starts: Tensor, ends: Tensor, width: Tensor) -> Tensor:
 def _draw(starts: Tensor, ends: Tensor, width: Tensor) -> Tensor:
     pixels, along = PIXELS.to(starts), ends - starts
     # (B, S, 784) each: the share of the segment at which it is nearest to a pixel, then their squared distance.
-    progress = along @ pixels.T - (along * starts).sum(-1, keepdim=True)
+    progress = (along @ pixels.T).sub_((along * starts).sum(-1, keepdim=True))
     squared_length = along.square().sum(-1, keepdim=True)
-    nearest = (progress / squared_length.clamp(min=1e-6)).clamp(0, 1)
-    to_start = pixels.square().sum(1) - 2 * starts @ pixels.T + starts.square().sum(-1, keepdim=True)
-    distance = (to_start - nearest * (2 * progress - nearest * squared_length)).amin(1).clamp(min=0).sqrt()
+    nearest = (progress / squared_length.clamp(min=1e-6)).clamp_(0, 1)
+    to_start = (pixels.square().sum(1) - 2 * starts @ pixels.T).add_(starts.square().sum(-1, keepdim=True))
+    saved = progress.mul_(2).sub_(nearest * squared_length).mul_(nearest)
+    distance = to_start.sub_(saved).amin(1).clamp(min=0).sqrt()
     return ((width + 1) / 2 - distance).clamp(0, 1).view(-1, 1, 28, 28)

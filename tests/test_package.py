@@ -1,5 +1,6 @@
 """What an installation brings: the built wheel in a new environment, and one list of what is needed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -55,45 +56,31 @@ def installed(tmp_path_factory):
     return python
 
 
-def run_elsewhere(python, folder, code):
-    done = subprocess.run([python, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+def test_the_wheel_brings_all_that_the_network_and_the_page_are_made_of_and_wants_no_gradio(installed, tmp_path):
+    from siamese_mnist.page.app import SCRIPTS, STYLES
+
+    code = f"""
+import json, sys
+sys.modules["gradio"] = None
+import siamese_mnist, siamese_mnist.evaluation, siamese_mnist.runs
+from importlib.resources import files
+from siamese_mnist import SiameseNetwork, handwriting, load_digits
+model = SiameseNetwork.from_pretrained({str(REPOSITORY / "weights")!r})
+print(json.dumps({{
+    "file": siamese_mnist.__file__,
+    "shape": model.encode(load_digits(split="test").images[:1]).shape,
+    "page": [len((files("siamese_mnist.page") / name).read_text()) for name in {["page.html", *SCRIPTS, *STYLES]}],
+    "handwriting": [len(load_digits(name, split="val")) for name in ("symbols", "pens")],
+    "licences": (files(handwriting) / "LICENSES.md").is_file(),
+}}))"""
+    done = subprocess.run([installed, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def test_the_wheel_encodes_an_image_from_any_folder(installed, tmp_path):
-    code = (
-        "import siamese_mnist, torch; from siamese_mnist import SiameseNetwork, load_digits;"
-        f"model = SiameseNetwork.from_pretrained({str(REPOSITORY / 'weights')!r});"
-        "print(siamese_mnist.__file__, *model.encode(load_digits(split='test').images[:1]).shape)"
-    )
-    path, *shape = run_elsewhere(installed, tmp_path, code)
-    assert path.startswith(str(installed.parent.parent))
-    assert shape == ["1", "128"]
-
-
-def test_the_wheel_brings_what_the_page_is_made_of(installed, tmp_path):
-    code = (
-        "from siamese_mnist.page.app import FOLDER, SCRIPTS, STYLES;"
-        "print(*(len((FOLDER / name).read_text()) for name in ('page.html', *SCRIPTS, *STYLES)))"
-    )
-    assert min(map(int, run_elsewhere(installed, tmp_path, code))) > 1000
-
-
-def test_the_wheel_brings_the_handwriting_and_its_licences(installed, tmp_path):
-    code = (
-        "from siamese_mnist import handwriting, load_digits;"
-        "print(*(len(load_digits(name, split='val')) for name in ('symbols', 'pens')));"
-        "print(handwriting.OMNIGLOT.with_name('LICENSES.md').is_file())"
-    )
-    assert run_elsewhere(installed, tmp_path, code) == ["480", "500", "True"]
-
-
-def test_the_network_alone_wants_no_gradio(installed, tmp_path):
-    code = (
-        "import sys; sys.modules['gradio'] = None; import siamese_mnist, siamese_mnist.evaluation, siamese_mnist.runs"
-    )
-    run_elsewhere(installed, tmp_path, code)
+    told = json.loads(done.stdout)
+    assert told["file"].startswith(str(installed.parent.parent))
+    assert told["shape"] == [1, 128]
+    assert min(told["page"]) > 1000
+    assert told["handwriting"] == [480, 500]
+    assert told["licences"]
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py", "demo.py"])

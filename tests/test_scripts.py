@@ -187,7 +187,7 @@ def test_contrastive_recipe_of_the_second_seed_trains(run_script, tmp_path):
 
 
 @pytest.mark.filterwarnings("default::siamese_mnist.errors.InputNote")
-def test_symbols_of_one_s_own_train_and_are_measured(run_script, tmp_path, train_digits):
+def test_symbols_of_one_s_own_train_and_are_measured(run_script, tmp_path, train_digits, undrawn):
     for label, name in enumerate(("anchor", "boat", "crab")):
         (tmp_path / "symbols" / name).mkdir(parents=True)
         for number, image in enumerate(train_digits.images[train_digits.labels == label][:30, 0]):

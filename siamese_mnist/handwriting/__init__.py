@@ -96,26 +96,35 @@ def draw_strokes(drawn: list[Strokes]) -> Tensor:
     """Ink (N, 1, 28, 28) in [0, 1] of digits of any size: TYPICAL wide, 20 pixels long, centred by mass as MNIST's.
 
     As in `prepare_drawing`, whole pixels move it, so that its edges stay sharp."""
-    starts, ends = torch.tensor(np.stack([_resample(strokes) for strokes in drawn]), dtype=torch.float32).unbind(2)
+    starts, ends = torch.tensor(_resample(drawn), dtype=torch.float32).unbind(2)
     extent = torch.maximum(starts, ends).amax(1) - torch.minimum(starts, ends).amin(1)  # (N, 2)
     size = extent * (BOX - TYPICAL) / extent.amax(1, keepdim=True).clamp(min=1e-6) + TYPICAL
     return _centre(draw_fitted(starts, ends, torch.full((len(drawn), 1), TYPICAL)), size)
 
 
-def _resample(strokes: Strokes) -> np.ndarray:
-    """Starts and ends (SEGMENTS, 2, 2) of segments along the strokes, of like length, at least one a stroke."""
-    along = [np.append(0, np.hypot(*np.diff(stroke, axis=0).T).cumsum()) for stroke in strokes]
-    lengths = np.array([each[-1] for each in along])
+def _resample(drawn: list[Strokes]) -> np.ndarray:
+    """Starts and ends (N, SEGMENTS, 2, 2) of segments along the strokes, of like length, at least one a stroke."""
+    strokes = [stroke for strokes in drawn for stroke in strokes]
+    points, last = np.concatenate(strokes), np.cumsum([len(stroke) for stroke in strokes]) - 1
+    first = np.append(0, last[:-1] + 1)
+    steps = np.append(0, np.hypot(*np.diff(points, axis=0).T))
+    steps[first] = 1  # From one stroke to the next, so that all lie apart on one line.
+    along = steps.cumsum()
+    lengths = along[last] - along[first]
     # Between the strokes' ends, as shares of the whole, lie the segments' ends; each stroke keeps one.
-    spare = SEGMENTS - len(strokes)
-    ends = np.rint(spare * lengths.cumsum() / max(lengths.sum(), 1e-6)).astype(int)
-    ends[-1] = spare  # Dots alone have no length.
-    segments = []
-    for stroke, at, count in zip(strokes, along, 1 + np.diff(ends, prepend=0)):
-        wanted = np.linspace(0, at[-1], count + 1)
-        points = np.stack([np.interp(wanted, at, axis) for axis in stroke.T], axis=1)
-        segments.append(np.stack([points[:-1], points[1:]], axis=1))
-    return np.concatenate(segments)
+    number = np.array([len(strokes) for strokes in drawn])
+    ended, total = lengths.cumsum(), np.add.reduceat(lengths, number.cumsum() - number)
+    share = (ended - (total.cumsum() - total).repeat(number)) / total.clip(1e-6).repeat(number)
+    spare = SEGMENTS - number
+    ends = np.rint(spare.repeat(number) * share).astype(int)
+    ends[number.cumsum() - 1] = spare  # Dots alone have no length.
+    begins = np.append(0, ends[:-1])
+    begins[number.cumsum() - number] = 0
+    count = 1 + ends - begins
+    place = np.arange(count.sum()) - (count.cumsum() - count).repeat(count)
+    wanted = [along[first].repeat(count) + (place + end) * (lengths / count).repeat(count) for end in (0, 1)]
+    segments = [np.stack([np.interp(each, along, axis) for axis in points.T], 1) for each in wanted]
+    return np.stack(segments, 1).reshape(len(drawn), SEGMENTS, 2, 2)
 
 
 def _centre(ink: Tensor, size: Tensor) -> Tensor:
