@@ -74,15 +74,17 @@ def match_references(log_odds: Tensor, labels: Tensor, k: int, seed: int) -> tup
 
 def find_worst(log_odds: Tensor, labels: Tensor, threshold: float, same: bool, most: int) -> list[tuple[int, int]]:
     """Returns the pairs of one kind that are most wrong at the threshold, no image in two of them."""
-    wrong = []
-    for rows in _blocks(len(labels)):
-        kind = ((labels[rows, None] == labels) == same) & log_odds[rows].isfinite()
-        wrong.append((log_odds[rows] if same else -log_odds[rows]).masked_fill(~kind, torch.inf).min(1))
-    values, partners = (torch.cat(parts) for parts in zip(*wrong))
+    worst, partners = torch.zeros(len(labels)), torch.zeros(len(labels), dtype=torch.long)
+    for label in labels.unique():
+        own = torch.where(labels == label)[0]
+        if same:
+            worst[own], nearest = log_odds[own][:, own].fill_diagonal_(torch.inf).min(1)
+            partners[own] = own[nearest]
+        else:
+            worst[own], partners[own] = log_odds[own].index_fill(1, own, -torch.inf).max(1)
     pairs: list[tuple[int, int]] = []
-    for image in values.argsort().tolist():
-        is_wrong = values[image] < threshold if same else -values[image] >= threshold
-        if not is_wrong or len(pairs) == most:
+    for image in worst.argsort(descending=not same).tolist():
+        if (worst[image] >= threshold) == same or len(pairs) == most:
             break
         if not {image, int(partners[image])} & {index for pair in pairs for index in pair}:
             pairs.append((image, int(partners[image])))
