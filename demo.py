@@ -28,7 +28,7 @@ def main() -> None:
     args = parse_arguments()
     weights = find_weights(args.weights)
     model = SiameseNetwork.from_pretrained(weights)
-    print(f"{weights}: the page will open in some seconds", flush=True)
+    print(f"{weights}: the page will be ready in some seconds", flush=True)
     matcher = Matcher(model, references(args, model))
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Otherwise the import asks the network, which takes seconds.

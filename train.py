@@ -61,7 +61,6 @@ def train(run: Run) -> None:
     validation = load_digits(options.dataset, split="val", **source).at_most(VALIDATION_IMAGES_PER_CLASS)
     never_trained_on = load_digits("symbols", split="val") if "symbols" in options.joined else None
     images_read = images_fingerprint(training, validation)
-    distributed.by_first(run.begin, training)
 
     torch.manual_seed(options.seed)
     facts = asdict(options) | {"images": len(training), "command": options.as_command(), "world_size": world_size}
@@ -80,9 +79,11 @@ def train(run: Run) -> None:
 
     if options.init and not history:
         start_from(options.init, model)
+    distributed.by_first(run.begin, training)  # From here on, something can be resumed.
 
     size = sum(parameter.numel() for parameter in model.parameters())
     what = f"{len(training):,} {options.dataset} images of {len(training.classes)} classes to train on"
+    what += f", {len(validation):,} to validate"
     ranks = f", {world_size} ranks" if world_size > 1 else ""
     print(f"{what} · {device.type}, seed {options.seed}{ranks}")
     print(f"{options.encoder} encoder, {options.head} head, {options.loss} loss, {size:,} parameters")
@@ -138,8 +139,8 @@ def train(run: Run) -> None:
 
     distributed.by_first(draw_curves, run, history)
     best, seconds = best_epoch(history), sum(row["seconds"] for row in history)
-    print("best: the last epoch within a standard error of the least validation EER")
-    print(f"best: epoch {best}, validation EER {history[best - 1]['val_eer']:.2%}; {seconds:.0f} s of training")
+    told = f"validation EER {history[best - 1]['val_eer']:.2%}, {seconds:.0f} s of training in all"
+    print(f"best: epoch {best}, the last within a standard error of the least EER; {told}")
     print(f"next:\n  {command('evaluate.py', run.path)}\n  {command('demo.py', run.path)}")
 
 

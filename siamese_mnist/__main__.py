@@ -1,6 +1,6 @@
 """Compares image files, without a page.
 
-python -m siamese_mnist match WEIGHTS a.png b.png    do both show the same digit?
+python -m siamese_mnist match WEIGHTS a.png b.png    do both show the same symbol?
 python -m siamese_mnist match WEIGHTS a.png          which digit is it, by 20 references of each?
 """
 

@@ -22,6 +22,6 @@ def downloaded(root: Path, name: str, fetch: Callable[[Path], object], way_out: 
         except (RuntimeError, OSError, EOFError, HTTPException) as error:
             if getattr(error, "errno", None) in WAYS_OUT:
                 raise
-            reason = shorten(str(error), 120, placeholder=" …")
+            reason = shorten(str(error), 300, placeholder=" …")
             raise InputError(f"{name} is not in {root} and could not be downloaded ({reason}); {way_out}") from error
         yield Path(part)

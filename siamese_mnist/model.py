@@ -35,13 +35,13 @@ FACTS = {"dataset": (str,), "data_root": (str,), "images": (int,), "classes": (s
 CARD = """---
 {{ card_data }}
 ---
-A siamese network that says how likely two images show the same digit; config.json says what it was trained on.
+A siamese network that says how likely two images show the same symbol; config.json says what it was trained on.
 `SiameseNetwork.from_pretrained` of the package siamese_mnist loads it.
 """
 
 
 class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_template=CARD):
-    """Says how likely two images show the same digit: `encode` each image once, then ask for the `similarity` of pairs.
+    """Says how likely two images show the same symbol: `encode` each once, then ask for the `similarity` of pairs.
 
     `calibration` (scale, offset) turns the head's raw scores into log-odds; `threshold` and `rejection_threshold` are
     similarities in [0, 1]. `classes` and `training` tell what it learned from. All of it travels in config.json.
@@ -129,16 +129,16 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             return torch.cat([self.head(part, b) for part in a.split(rows)]) if len(a) > rows else self.head(a, b)
 
     def logits(self, a: Tensor, b: Tensor) -> Tensor:
-        """Log-odds (N, M), at even odds, that embeddings (N, D) and (M, D) are of the same digit."""
+        """Log-odds (N, M), at even odds, that embeddings (N, D) and (M, D) are of the same symbol."""
         scale, offset = self.calibration
         return self.raw_scores(a, b) * scale + offset
 
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
-        """Probabilities (N, M), at even odds, that embeddings (N, D) and (M, D) are of the same digit."""
+        """Probabilities (N, M), at even odds, that embeddings (N, D) and (M, D) are of the same symbol."""
         return self.logits(a, b).sigmoid()
 
     def forward(self, images_a: Tensor, images_b: Tensor) -> Tensor:
-        """Log-odds (N,) that two images show the same digit, pair by pair, of images (N, 1, 28, 28) each."""
+        """Log-odds (N,) that two images show the same symbol, pair by pair, of images (N, 1, 28, 28) each."""
         if len(images_a) != len(images_b):
             raise InputError(f"{len(images_a)} and {len(images_b)} images; as many of each are needed, pair by pair")
         a, b = (self.encode(images).split(AT_ONCE) for images in (images_a, images_b))
@@ -189,7 +189,8 @@ class SiameseNetwork(nn.Module, PyTorchModelHubMixin, license="mit", model_card_
             if lacking := [name for name in needed if name not in found]:
                 raise InputError(f"{folder / CONFIG}: lacks {', '.join(lacking)}; restore it")
         elif folder.parent.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise InputError(f"{name}: no such folder of weights; train.py makes one, weights/ has those released")
+            way_out = "train.py makes one, the repository's weights/ has those released"
+            raise InputError(f"{name}: {'a file, no' if folder.is_file() else 'no such'} folder of weights; {way_out}")
         try:
             with redirect_stdout(None):  # The mixin prints what it does.
                 return super().from_pretrained(folder if folder.is_dir() else name, **{"strict": True, **kwargs})

@@ -79,6 +79,7 @@ def test_a_training_starts_from_weights(run_script, tmp_path, released, train_di
         assert torch.allclose(before, after, atol=1e-5), name
     other = ("--encoder", "conv2", "--init", REPOSITORY / "weights", "--out", tmp_path / "other")
     assert_one_line_error(run_script("train.py", *options, *other), "--init", f"{released.encoder_name} and mlp")
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_joins_the_images_is_known_and_of_use(run_script, tmp_path):
