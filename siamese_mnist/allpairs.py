@@ -81,7 +81,7 @@ def find_worst(log_odds: Tensor, labels: Tensor, threshold: float, same: bool, m
             worst[own], nearest = log_odds[own][:, own].fill_diagonal_(torch.inf).min(1)
             partners[own] = own[nearest]
         else:
-            worst[own], partners[own] = log_odds[own].index_fill(1, own, -torch.inf).max(1)
+            worst[own], partners[own] = log_odds[own].index_fill_(1, own, -torch.inf).max(1)
     pairs: list[tuple[int, int]] = []
     for image in worst.argsort(descending=not same).tolist():
         if (worst[image] >= threshold) == same or len(pairs) == most:

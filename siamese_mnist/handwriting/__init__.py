@@ -113,13 +113,14 @@ def _resample(drawn: list[Strokes]) -> np.ndarray:
     lengths = along[last] - along[first]
     # Between the strokes' ends, as shares of the whole, lie the segments' ends; each stroke keeps one.
     number = np.array([len(strokes) for strokes in drawn])
-    ended, total = lengths.cumsum(), np.add.reduceat(lengths, number.cumsum() - number)
+    starts = number.cumsum() - number  # Each digit's first stroke.
+    ended, total = lengths.cumsum(), np.add.reduceat(lengths, starts)
     share = (ended - (total.cumsum() - total).repeat(number)) / total.clip(1e-6).repeat(number)
     spare = SEGMENTS - number
     ends = np.rint(spare.repeat(number) * share).astype(int)
     ends[number.cumsum() - 1] = spare  # Dots alone have no length.
     begins = np.append(0, ends[:-1])
-    begins[number.cumsum() - number] = 0
+    begins[starts] = 0
     count = 1 + ends - begins
     place = np.arange(count.sum()) - (count.cumsum() - count).repeat(count)
     wanted = [along[first].repeat(count) + (place + end) * (lengths / count).repeat(count) for end in (0, 1)]
