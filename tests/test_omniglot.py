@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from functools import cache
 
 import numpy as np
 import pytest
@@ -22,6 +23,11 @@ def draw(name, drawer):
     right = 30 + sum(name.encode()) % 50
     ImageDraw.Draw(image).line([(10, 90), (10 + 3 * drawer, 20), (right, 90)], fill=0, width=3)
     return image.convert("1")
+
+
+@cache
+def fitted(name, drawer):
+    return fit_image(draw(name, drawer))[0]
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def assert_as_published(root):
     for split, scripts in SPLITS.items():
         digits = load_digits("omniglot", split=split, root=root)
         assert digits.names == [f"{script}/{character}" for script in scripts for character in CHARACTERS]
-        expected = [fit_image(draw(name, drawer))[0] for name in digits.names for drawer in range(1, 21)]
+        expected = [fitted(name, drawer) for name in digits.names for drawer in range(1, 21)]
         assert np.array_equal(digits.images[:, 0], expected)
         assert digits.labels.tolist() == [label for label in range(4) for _ in range(20)]
 

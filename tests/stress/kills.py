@@ -246,7 +246,7 @@ def main() -> None:
                 for at in tqdm(chosen, desc=f"{name} recipe, {kind}"):
                     recipe.attack(at, **kind)
                 print(f"{name} recipe, {kind}: at {len(chosen)} of {recipe.calls} points, nothing lost", flush=True)
-        count = max(1, round(100 * share))
+        count = round(100 * share) if share >= 0.1 else 1
         for number in tqdm(range(count), desc="signals at any moment"):
             seconds = 0.3 + 9 * random.Random(number).random()
             interrupt(Path(made, "run"), next(iter(recipes.values())), seconds, SIGNALS[number % len(SIGNALS)])
