@@ -1,16 +1,19 @@
 """train.py beside the plain way to train a siamese network, and evaluate.py's way beside a loop over the pairs.
 
 python -m benchmarks.speed runs/speed --data-root DIR
+python -m benchmarks.speed runs/speed-alike --data-root DIR --train "--also none --no-augment --epochs 4"
 
-DIR holds MNIST/raw. Both sides train in turn on the 4,000 bundled images, with the same encoder, head and threads, in
-processes of their own. The plain way draws pairs one by one through a DataLoader, encodes both images of each, and
-stops after --limit seconds. EERs are of all pairs of MNIST's test images, by weights kept on the way, measured later.
+DIR holds MNIST/raw, --train is for train.py. Both sides train in turn on the 4,000 bundled images, with the same
+encoder, head and threads, in processes of their own. The plain way draws pairs one by one through a DataLoader, encodes
+both images of each, and stops after --limit seconds. EERs are of all pairs of MNIST's test images, by weights kept on
+the way, measured later.
 """
 
 import argparse
 import json
 import math
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -35,7 +38,7 @@ from siamese_mnist.options import FOLDER, script_parser
 
 RATES = (0.05, 0.02, 0.01)
 LEARNING_RATE, PAIRS_IN_A_BATCH = 1e-3, 64  # Of the plain way, as usual examples have them.
-KEPT_EVERY = 1.0  # Seconds between weights kept, at first; all later ones are 5 % apart.
+KEPT_EVERY = 0.2  # Seconds between weights kept, at first; all later ones are 5 % apart.
 SAMPLED_PAIRS = 2000  # Of the loop over pairs.
 
 
@@ -70,30 +73,30 @@ class Watch:
         write_whole(folder / "facts.json", json.dumps(facts))
 
 
-def train_ours(watch: Watch, folder: Path, seed: int, limit: float) -> None:
-    """What `python train.py` does."""
+def train_ours(watch: Watch, folder: Path, args: argparse.Namespace) -> None:
+    """What `python train.py` does, with the options of --train."""
 
     class Watched(AveragedModel):
         def update_parameters(self, model: torch.nn.Module) -> None:
             super().update_parameters(model)
             watch.keep(self.module)
 
-    def compare(model: SiameseNetwork, embeddings: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def gather(embeddings: torch.Tensor, *rest: Any) -> tuple[Any, ...]:
         watch.count(math.comb(len(embeddings), 2), len(embeddings))
-        return compare_symbols(model, embeddings, *rest)
+        return embeddings, *rest
 
-    compare_symbols, words = train.compare_symbols, ["train.py", "--seed", str(seed), "--out", str(folder / "run")]
-    with patch("train.AveragedModel", Watched), patch("train.compare_symbols", compare), patch("sys.argv", words):
+    words = ["train.py", *args.train, "--seed", str(args.seed), "--out", str(folder / "run")]
+    with patch("train.AveragedModel", Watched), patch("train.distributed.gather", gather), patch("sys.argv", words):
         train.main()
     watch.keep(SiameseNetwork.from_pretrained(folder / "run" / "last"), last=True)
 
 
-def train_plainly(watch: Watch, folder: Path, seed: int, limit: float) -> None:
+def train_plainly(watch: Watch, folder: Path, args: argparse.Namespace) -> None:
     """A pair after the other, as usual examples do."""
-    torch.manual_seed(seed)
+    torch.manual_seed(args.seed)
     model = SiameseNetwork()
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    pairs = PairedDataset(load_digits("bundled"), n_pairs=10_000_000, seed=seed)
+    pairs = PairedDataset(load_digits("bundled"), n_pairs=10_000_000, seed=args.seed)
     for (a, b), same in tqdm(DataLoader(pairs, PAIRS_IN_A_BATCH), desc="plain", unit="batch", disable=None):
         loss = F.binary_cross_entropy_with_logits(model(a, b), same.float())
         optimizer.zero_grad()
@@ -101,11 +104,11 @@ def train_plainly(watch: Watch, folder: Path, seed: int, limit: float) -> None:
         optimizer.step()
         watch.count(len(same), 2 * len(same))
         watch.keep(model)
-        if watch.seconds > limit:
+        if watch.seconds > args.limit:
             break
 
 
-SIDES: dict[str, Callable[[Watch, Path, int, float], None]] = {"plain": train_plainly, "ours": train_ours}
+SIDES: dict[str, Callable[[Watch, Path, argparse.Namespace], None]] = {"plain": train_plainly, "ours": train_ours}
 
 
 def main() -> None:
@@ -114,7 +117,7 @@ def main() -> None:
         folder = Path(args.folder)
         folder.mkdir(parents=True, exist_ok=True)
         watch = Watch(args.started)
-        SIDES[args.side](watch, folder, args.seed, args.limit)
+        SIDES[args.side](watch, folder, args)
         return watch.write(folder)
     digits = load_digits("mnist", split="test", root=args.data_root)
     measured: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
@@ -123,8 +126,9 @@ def main() -> None:
             folder = Path(args.folder) / f"{side}-{seed}"
             if not (folder / "facts.json").exists():
                 command = [sys.executable, "-m", "benchmarks.speed", str(folder), "--side", side, "--seed", str(seed)]
-                options = ["--limit", str(args.limit), "--started", str(time.time())]
-                subprocess.run(command + options, stdout=subprocess.DEVNULL, check=True)
+                command += ["--limit", str(args.limit), f"--train={shlex.join(args.train)}"]
+                command += ["--started", str(time.time())]
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
             rows.append(read_object(folder / "facts.json") | times_to(folder, digits))
     print(f"{args.runs} runs of each side, medians; {torch.get_num_threads()} threads")
     print(f"{'':36}{'plain':>12}{'ours':>12}{'ratio':>10}")
@@ -200,6 +204,7 @@ def parse_arguments() -> argparse.Namespace:
     arguments.add_argument("folder", **FOLDER, help="where the runs are, or shall be")
     arguments.add_argument("--data-root", default="data", **FOLDER, help="the folder of MNIST (default: data)")
     arguments.add_argument("--runs", type=int, default=3, metavar="N", help="of each side (default: 3)")
+    arguments.add_argument("--train", type=shlex.split, default=[], metavar="OPTIONS", help="options of train.py")
     arguments.add_argument("--limit", type=float, default=900, metavar="S", help="of the plain side (default: 900)")
     for name, kind in (("--side", str), ("--seed", int), ("--started", float)):
         arguments.add_argument(name, type=kind, help=argparse.SUPPRESS)  # Of a process that this one starts.

@@ -108,7 +108,7 @@ def plot_digit_pairs(evaluation: Evaluation) -> Figure:
                 "color": "white" if shades(error) > 0.6 else "black",
                 "weight": "bold" if row == column else "normal",
             }
-            axes.text(column, row, f"{error:.2%}", ha="center", va="center", size=9, **style)
+            axes.text(column, row, f"{error:.2%}", ha="center", va="center", size=9, in_layout=False, **style)
         if row == column:
             axes.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2, edgecolor=ORANGE))
     named = range(0, classes, 1 + classes // MOST_NAMED)
@@ -142,7 +142,8 @@ def plot_embedding_map(evaluation: Evaluation) -> Figure:
         if len(digits.classes) > MOST_NUMBERED:
             axes.plot(*own.T, ".", color=colour)
         for x, y in own if len(digits.classes) <= MOST_NUMBERED else ():
-            axes.text(x, y, short_name(name), color=colour, size=8, ha="center", va="center", alpha=0.8)
+            style = {"color": colour, "size": 8, "ha": "center", "va": "center", "alpha": 0.8}
+            axes.text(x, y, short_name(name), in_layout=False, **style)
         (x, middle), (dx, dy) = np.median(own, 0), 0.0275 * span
         typical = members[((own - (x, middle)) ** 2).sum(1).argmin()]
         y = np.quantile(own[:, 1], 0.95) + 0.045 * span[1]  # Beside its class, not on it.
