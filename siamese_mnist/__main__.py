@@ -41,7 +41,8 @@ def main() -> None:
         print(f"{verdict}: similarity {similarity:.4f}, threshold {model.threshold:.4f}, distance {distance:.4f}")
         return
     found = matcher.match(model.encode_all(images[0][:1]), always_the_same, {})
-    print(f"{found.winner or 'like none'}: {', '.join(f'{name} {score:.4f}' for name, score in found.scores.items())}")
+    told = ", ".join(f"{name} {score:.4f}" for name, score in found.scores.items())
+    print(f"{found.winner or 'like none'}: threshold {model.rejection_threshold:.4f}, similarity to {told}")
 
 
 def prepare(file: str) -> Tensor:
