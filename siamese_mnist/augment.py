@@ -70,8 +70,9 @@ def _random_maps(count: int, generator: torch.Generator) -> Tensor:
 
 def _vary_stroke(images: Tensor, amount: Tensor) -> Tensor:
     """Blends each image with its 3 × 3 dilation (amount 0 to 1) or, by less, with its erosion (0 to -1)."""
-    thick, thin = _dilate(images), -_dilate(-images)
-    return images + amount.clamp(min=0) * (thick - images) - THINNING * amount.clamp(max=0) * (thin - images)
+    thinner = amount < 0
+    side = torch.where(thinner, -1.0, 1.0)  # The erosion is what is left of the dilated ground.
+    return images + amount.abs() * torch.where(thinner, THINNING, 1.0) * (side * _dilate(side * images) - images)
 
 
 def _dilate(images: Tensor) -> Tensor:
