@@ -24,10 +24,10 @@ PIXELS = 784
 
 
 class Table(NamedTuple):
-    """The cells of a CSV file, uint8 or float32 (rows, columns), and what its first line says of them."""
+    """The cells of a CSV file, uint8 or float32 (rows, columns), the line of each row, and where the labels are."""
 
     cells: np.ndarray
-    header: bool
+    lines: list[int]
     labels_last: bool
 
 
@@ -75,7 +75,7 @@ def _read(path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray | None]
     if len(labels) != len(images):
         raise InputError(f"{path}: {len(labels)} labels; a column of {len(images)} rows is needed")
     if (wrong := np.flatnonzero(~np.isin(labels, range(10)))).size:
-        raise InputError(f"{path}: label {labels[wrong[0]]:g} in line {wrong[0] + 1 + table.header} is not 0 to 9")
+        raise InputError(f"{path}: label {labels[wrong[0]]:g} in line {table.lines[wrong[0]]} is not 0 to 9")
     return images, labels.astype(np.int64)
 
 
@@ -100,10 +100,11 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
                     hint = hint if len(names) == widths[-1] + 1 else ""
                     raise InputError(f"{path}: {len(names)} columns where {widths[-1]} are needed{hint}")
                 header = _is_header(names)
-                rows = _rows(path, lines if header else chain([(number, first)], lines), separator, len(names))
+                numbers: list[int] = []
+                rows = _rows(path, lines if header else chain([(number, first)], lines), separator, len(names), numbers)
                 rows = tqdm(rows, desc=path.name, unit=" rows", disable=None)
                 cells = np.loadtxt(rows, dtype, delimiter=separator, ndmin=2, quotechar='"', comments=None)
-                return Table(cells, header, _are_named_last(names) if header else _must_be_last(cells))
+                return Table(cells, numbers, _are_named_last(names) if header else _must_be_last(cells))
         except InputError:
             raise
         except UserWarning:
@@ -112,8 +113,8 @@ def _read_table(path: Path, version: tuple[int, int], widths: tuple[int, ...]) -
             if isinstance(error, OSError) and error.errno:
                 raise
             reason = str(error).split(";")[0].rstrip(".")  # NumPy's own advice is for programmers.
-    # NumPy counts rows from 0 where it names a column, else from 1, and never a header.
-    reason = re.sub(r"at row (\d+)", lambda at: f"in line {int(at[1]) + header + ('column ' in reason)}", reason)
+    # NumPy counts rows from 0 where it names a column, else from 1.
+    reason = re.sub(r"at row (\d+)", lambda at: f"in line {numbers[int(at[1]) - ('column ' not in reason)]}", reason)
     raise InputError(f"{path}: {shorten(reason, 120)}; rows of numbers, in UTF-8, are needed")
 
 
@@ -132,11 +133,14 @@ def _lines(path: Path, file: TextIO, most: int) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _rows(path: Path, lines: Iterable[tuple[int, str]], separator: str | None, width: int) -> Iterator[str]:
-    """The lines, each of as many cells as the first one has."""
+def _rows(
+    path: Path, lines: Iterable[tuple[int, str]], separator: str | None, width: int, numbers: list[int]
+) -> Iterator[str]:
+    """The lines, each of as many cells as the first one has; `numbers` takes theirs."""
     for number, line in lines:
         if separator and (cells := line.count(separator) + 1) != width:
             raise InputError(f"{path}: {cells} columns in line {number}, where the first has {width}")
+        numbers.append(number)
         yield line
 
 
@@ -178,6 +182,6 @@ def _as_bytes(path: Path, table: Table, columns: slice) -> np.ndarray:
     wrong = np.argwhere(~((pixels >= 0) & (pixels <= 255) & (pixels == np.floor(pixels))))
     if len(wrong):
         (row, column), needed = wrong[0], "whole numbers from 0 to 255, or all of them in 0 to 1, are needed"
-        where = f"line {row + 1 + table.header}, column {column + 1 + (columns.start or 0)}"
+        where = f"line {table.lines[row]}, column {column + 1 + (columns.start or 0)}"
         raise InputError(f"{path}: {pixels[row, column]:g} in {where}; {needed}")
     return pixels.astype(np.uint8)

@@ -184,6 +184,19 @@ def test_damaged_csv_files_are_named_with_line_and_column(tmp_path, csv_rows, da
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("header", [[], ["", HEADER]])
+@pytest.mark.parametrize("wrong", ["O", "256", "0.5", "-1", "1e3", "label 10"])
+def test_blank_lines_are_counted_where_a_line_is_named(tmp_path, csv_rows, header, wrong):
+    lines = [*header, "", *lines_of(*csv_rows)]
+    place = len(header) + 4
+    first, rest = lines[place].split(",", 1)
+    lines[place] = f"10,{rest}" if wrong == "label 10" else f"{first},{wrong},{rest.split(',', 1)[1]}"
+    lines.insert(place, " ")
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=rf"in line {place + 2}\b"):
+        load_digits("csv", root=tmp_path)
+
+
 def test_a_row_too_wide_is_refused_by_its_line_before_its_cells_are_read(tmp_path, csv_rows):
     lines = ["", HEADER, "", *lines_of(*csv_rows)]
     for wide in (lines[5] + ",0", lines[5] + ",0" * 15_000):
