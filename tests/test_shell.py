@@ -56,10 +56,10 @@ def test_a_command_is_found_and_quoted_from_everywhere(tmp_path, monkeypatch):
         FOLDER["type"]("")
 
 
-def test_the_table_comes_whatever_the_output_can_encode(run_process, trained_run, tmp_path):
+def test_the_table_comes_whatever_the_output_can_encode(run_process, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    some = ("--classes", "3,5", "--fraction", "0.06", "--out", tmp_path)
-    done = run_process("evaluate.py", trained_run, *some, env=environment, encoding="ascii")
+    some = ("--dataset", "bundled", "--classes", "3,5", "--fraction", "0.06", "--out", tmp_path)
+    done = run_process("evaluate.py", REPOSITORY / "weights", *some, env=environment, encoding="ascii")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^log loss +\d", done.stdout, re.MULTILINE)
     assert "6 images" in done.stdout
