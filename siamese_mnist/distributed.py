@@ -126,8 +126,9 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, maps: Tensor) -> Tensor:
         if world_size() == 1 or not self.training:
             return super().forward(maps)
-        count = maps.new_tensor([maps.numel() / maps.shape[1]])
-        sums = _Sum.apply(torch.cat([maps.sum((0, 2, 3)), maps.square().sum((0, 2, 3)), count]))
+        wide = maps.to(self.weight.dtype)  # Sums in bfloat16, which maps may be in, would be too coarse.
+        count = wide.new_tensor([maps.numel() / maps.shape[1]])
+        sums = _Sum.apply(torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), count]))
         count = sums[-1].detach()
         mean, square = (sums[:-1] / count).chunk(2)
         variance = square - mean.square()
@@ -136,4 +137,4 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
-        return maps * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        return (wide * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]).to(maps.dtype)

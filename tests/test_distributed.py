@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ranks
 import torch
 from conftest import REPOSITORY, assert_one_line_error
+
+from siamese_mnist import distributed
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SETTING = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
@@ -24,6 +27,17 @@ def test_a_step_of_two_ranks_has_the_gradients_of_a_single_process(tmp_path):
     assert two.keys() == one.keys()
     for name, expected in one.items():
         torch.testing.assert_close(two[name], expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()), msg=name)
+
+
+def test_ranks_normalise_maps_in_bfloat16_as_one_process_does(monkeypatch, test_digits):
+    """As if a second rank held the same images."""
+    maps = test_digits.images[:50].bfloat16() / 255
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "_Sum", SimpleNamespace(apply=lambda sums: 2 * sums))
+    own, expected = distributed.BatchNorm2d(1), torch.nn.BatchNorm2d(1)
+    torch.testing.assert_close(own(maps), expected(maps))
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(own, name), getattr(expected, name), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.slow
