@@ -1,5 +1,6 @@
 """Any drawing or photo of one symbol becomes a 28 × 28 image, made the way MNIST was made."""
 
+import math
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -120,12 +121,16 @@ def stroke_width(ink: np.ndarray) -> float:
 
 
 def _redraw(ink: np.ndarray, width: float) -> np.ndarray:
-    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, drawn anew, REDRAWN wide."""
+    """Cropped ink (h, w), whose stroke width is `width` MNIST pixels, drawn anew, REDRAWN wide unless that tears it."""
     # The middle of the strokes is (BOX - width) long, and is to be (BOX - REDRAWN).
     target = REDRAWN * (BOX - width) / (BOX - REDRAWN)
     grow = (target - width) / 2 * FINE
     solid = np.pad(_resize(ink, BOX * FINE), 2 + max(0, round(grow))) > 0.5
     inside, outside = ndimage.distance_transform_edt(solid), ndimage.distance_transform_edt(~solid)
+    if grow < 0:  # An 8 whose loops are full of ink is wider than its strokes: thinned so far, it would fall apart.
+        parts, depths = _count_parts(solid), range(1, 2 + int(FINE * NARROWEST / 2 - grow))
+        torn = next((depth for depth in depths if _count_parts(inside > depth) != parts), math.inf)
+        grow = max(grow, -torn / 2)
     return np.clip(np.where(solid, inside - 0.5, 0.5 - outside) + grow + 0.5, 0, 1)
 
 
@@ -250,6 +255,10 @@ def _border(planes: np.ndarray, depth: int = 0) -> np.ndarray:
 
 def _crop(ink: np.ndarray) -> np.ndarray:
     return ink[ndimage.find_objects((ink > 0).view(np.uint8))[0]]
+
+
+def _count_parts(mask: np.ndarray) -> int:
+    return ndimage.label(mask, np.ones((3, 3)))[1]
 
 
 def _dilate(values: np.ndarray) -> np.ndarray:

@@ -1,13 +1,16 @@
 import io
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 from strokes import DIGITS, draw, place
 
 from siamese_mnist import InputError, prepare_drawing
 from siamese_mnist.drawing import NARROWEST, TYPICAL, WIDEST, fit_image, stroke_width
+from siamese_mnist.handwriting import pen_strokes
 
 
 def difference(image, other):
@@ -232,3 +235,15 @@ def test_dark_ink_on_a_transparent_ground_is_ink(test_digits):
     digit, file = test_digits.images[0, 0].numpy(), io.BytesIO()
     Image.fromarray((digit // 8).astype(np.uint8)).save(file, "PNG", transparency=0)
     assert np.corrcoef(fit_image(Image.open(file))[-1].ravel(), digit.ravel())[0, 1] > 0.8
+
+
+def test_a_thick_pen_whose_loops_are_full_of_ink_leaves_the_digit_whole():
+    eights = [np.concatenate(strokes) for label, strokes in pen_strokes("train") if label == 8 and len(strokes) == 1]
+    kept = []
+    for points in eights[:200]:
+        points = 80 * (points - points.min(0)) / np.ptp(points, axis=0).max() + 60
+        with suppress(InputError):  # Too thick to tell.
+            prepared = prepare_drawing(draw([[(x, y) for x, y in points]], 26))[0, 0].numpy()
+            kept.append(prepared)
+            assert ndimage.label(prepared > 0.3, np.ones((3, 3)))[1] == 1
+    assert len(kept) > 150
