@@ -12,6 +12,9 @@ GRID, WOBBLE = (0.75, 1.0), 0.1  # The points of letters: their distances, and h
 STRAIGHT, LIFTED = 0.5, 0.25  # Shares of the ways between corners.
 THIN_WIDTHS, THICK_WIDTHS = (1.5, 3.7), (3.0, 16.0)  # In pixels.
 QUARTERED = 0.6  # Other collages are two images laid over each other.
+PLACES = torch.arange(784).view(28, 28)
+FLIPPED = PLACES, PLACES.flip(0), PLACES.flip(1), PLACES.flip(0, 1)
+POSITIONS = torch.stack([*FLIPPED, *(places.mT for places in FLIPPED)]).flatten(1)  # (8, 784): where pixels come from.
 
 
 def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -85,10 +88,7 @@ def _turn_some(images: Tensor, count: int, generator: torch.Generator) -> Tensor
 
 def turn(images: Tensor, position: Tensor) -> Tensor:
     """Images (B, 1, 28, 28), each in a position (B,), 0 to 7, of the square; 0 leaves it, 3 is half a turn."""
-    for bit, turned in enumerate((lambda image: image.flip(2), lambda image: image.flip(3), lambda image: image.mT)):
-        chosen = (position >> bit & 1).bool().view(-1, 1, 1, 1).to(images.device)
-        images = torch.where(chosen, turned(images), images)
-    return images
+    return images.flatten(1).gather(1, POSITIONS[position].to(images.device)).view_as(images)
 
 
 def _uniform(generator: torch.Generator, *shape: int) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from siamese_mnist.pen import draw_segments
+from siamese_mnist.pen import BOX, MIDDLE, draw_fitted, draw_segments
 from siamese_mnist.strangers import COLLAGES, SCRIBBLES, add_strangers, collages, scribbles
 
 
@@ -18,6 +18,16 @@ def test_a_segment_is_as_wide_and_as_long_as_asked():
     assert ink[:, 14].sum() == pytest.approx(3, abs=0.01)
     dot = draw_segments(start, start, torch.tensor([[3.0]]))[0, 0]
     assert dot.sum() == pytest.approx(torch.pi * 1.5**2, rel=0.1)
+
+
+@pytest.mark.parametrize("width", [1.1, 2.3, 16.0])
+def test_fitting_what_fits_loses_nothing(width):
+    points = torch.rand((50, 8, 2), generator=generator(0)) - 0.5
+    points[:, 0], points[:, 1] = -0.5, 0.5
+    points = MIDDLE + (BOX - width) * points
+    segments = points[:, :-1], points[:, 1:], torch.full((50, 1), width)
+    assert torch.allclose(draw_fitted(*segments), draw_segments(*segments), atol=1e-4)
+    assert (draw_segments(*segments).amax((1, 2, 3)) == 1).all()
 
 
 def test_scribbles_are_of_the_size_and_ink_of_digits_and_all_different(train_digits):
