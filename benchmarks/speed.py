@@ -138,10 +138,14 @@ def main() -> None:
         plain, ours = (statistics.median(of(row) for row in measured[side]) for side in SIDES)
         more, less = max(plain, ours), min(plain, ours)
         bound = "> " if math.inf in (plain, ours) else ""  # One that did not get there took longer than the limit.
-        told = [f"> {args.limit:.0f}" if value == math.inf else f"{value:,.5g}" for value in (plain, ours)]
+        told = [f"> {args.limit:.0f}" if value == math.inf else _three_digits(value) for value in (plain, ours)]
         ratio = bound + f"{(args.limit if more == math.inf else more) / less:,.1f}" if less < math.inf else "–"
         print(f"{f'{name}, {unit}':36}{told[0]:>12}{told[1]:>12}{ratio:>10}")
     compare_evaluations(SiameseNetwork.from_pretrained(Path(args.folder) / "ours-0" / "run" / "last"), digits)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _per_second(what: str) -> Callable[[dict[str, float]], float]:
