@@ -239,11 +239,11 @@ def test_dark_ink_on_a_transparent_ground_is_ink(test_digits):
 
 def test_a_thick_pen_whose_loops_are_full_of_ink_leaves_the_digit_whole():
     eights = [np.concatenate(strokes) for label, strokes in pen_strokes("train") if label == 8 and len(strokes) == 1]
-    kept = []
+    whole = 0
     for points in eights[:200]:
         points = 80 * (points - points.min(0)) / np.ptp(points, axis=0).max() + 60
         with suppress(InputError):  # Too thick to tell.
             prepared = prepare_drawing(draw([[(x, y) for x, y in points]], 26))[0, 0].numpy()
-            kept.append(prepared)
             assert ndimage.label(prepared > 0.3, np.ones((3, 3)))[1] == 1
-    assert len(kept) > 150
+            whole += 1
+    assert whole > 150
