@@ -28,12 +28,13 @@ def draw_segments(starts: Tensor, ends: Tensor, width: Tensor, margin: int = 0) 
     """Ink (B, 1, 28, 28) in [0, 1] of segments from (B, S, 2) to (B, S, 2), x and y in pixels, (B, 1) pixels wide.
 
     Pixels less than `margin` from an edge are left empty."""
-    inner = AXIS[margin : SIDE - margin]
-    pixels = F.pad(torch.cartesian_prod(inner, inner).flip(1), (0, 1), value=1.0).T.to(starts)  # (3, P): x, y, 1
+    inner, side = slice(margin, SIDE - margin), SIDE - 2 * margin
+    pixels = PIXELS.view(SIDE, SIDE, 2)[inner, inner].flatten(0, 1)
+    pixels = F.pad(pixels, (0, 1), value=1.0).T.to(starts)  # (3, P): x, y, 1
     at_once = max(1, SEGMENTS_AT_ONCE // starts.shape[1])
     parts = zip(*(tensor.split(at_once) for tensor in (starts, ends, width)))
     ink = torch.cat([_draw(*part, pixels) for part in parts])
-    return F.pad(ink.view(-1, 1, len(inner), len(inner)), (margin,) * 4)
+    return F.pad(ink.view(-1, 1, side, side), (margin,) * 4)
 
 
 def _draw(starts: Tensor, ends: Tensor, width: Tensor, pixels: Tensor) -> Tensor:

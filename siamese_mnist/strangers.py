@@ -12,9 +12,9 @@ GRID, WOBBLE = (0.75, 1.0), 0.1  # The points of letters: their distances, and h
 STRAIGHT, LIFTED = 0.5, 0.25  # Shares of the ways between corners.
 THIN_WIDTHS, THICK_WIDTHS = (1.5, 3.7), (3.0, 16.0)  # In pixels.
 QUARTERED = 0.6  # Other collages are two images laid over each other.
-PLACES = torch.arange(784).view(28, 28)
-FLIPPED = PLACES, PLACES.flip(0), PLACES.flip(1), PLACES.flip(0, 1)
-POSITIONS = torch.stack([*FLIPPED, *(places.mT for places in FLIPPED)]).flatten(1)  # (8, 784): where pixels come from.
+UNTURNED = torch.arange(784).view(28, 28)
+FLIPPED = UNTURNED, UNTURNED.flip(0), UNTURNED.flip(1), UNTURNED.flip(0, 1)
+POSITIONS = torch.stack([*FLIPPED, *(pixels.mT for pixels in FLIPPED)]).flatten(1)  # (8, 784): where pixels come from.
 
 
 def add_strangers(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
